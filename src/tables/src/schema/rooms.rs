@@ -1,0 +1,150 @@
+//! Rooms: their heads and their timelines.
+
+use bytes::Bytes;
+use heliograph_core::ids::{
+    EventIdx, NodeNum, Position, RoomNum, StateKeyNum, TimelineKey, UserNum,
+};
+
+use super::StateRoot;
+use crate::{
+    codec::{Corrupt, Encoder, Field, Plain, Value, end, format},
+    table::{AnyTable, Family, Table},
+};
+
+/// What never changes about a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomInfo {
+    /// The room version's name.
+    pub version: Box<str>,
+    /// Who sent the create event.
+    pub creator: UserNum,
+    /// The create event.
+    pub create: EventIdx,
+}
+
+impl Value for RoomInfo {
+    fn encode(&self, out: &mut Encoder) {
+        out.field(&1u8)
+            .field(&self.version)
+            .field(&self.creator)
+            .field(&self.create);
+    }
+
+    fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
+        format(&mut from, 1)?;
+        let from = &mut from;
+        let info = Self {
+            version: Field::take(from)?,
+            creator: Field::take(from)?,
+            create: Field::take(from)?,
+        };
+        end(from)?;
+        Ok(info)
+    }
+}
+
+/// Where a room stands after the batch at one position; drives sync and membership.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomHead {
+    /// The forward extremities, in the order of their numbers.
+    pub extremities: Vec<EventIdx>,
+    /// The *current* state: resolved over all extremities.
+    pub state: StateRoot,
+    /// The newest place given in the timeline.
+    pub newest: TimelineKey,
+    /// The greatest depth among the extremities.
+    pub depth: u64,
+    /// The number of joined members in the current state.
+    pub joined: u32,
+    /// The number of invited members in the current state.
+    pub invited: u32,
+    /// The next free event number.
+    pub next_event: EventIdx,
+    /// The next free tree node number.
+    pub next_node: NodeNum,
+    /// The next free state key number.
+    pub next_state_key: StateKeyNum,
+    /// The position at which the current state last changed.
+    pub state_changed: Position,
+}
+
+impl Value for RoomHead {
+    fn encode(&self, out: &mut Encoder) {
+        out.field(&1u8)
+            .field(&self.extremities)
+            .field(&self.state)
+            .field(&self.newest)
+            .field(&self.depth)
+            .field(&self.joined)
+            .field(&self.invited)
+            .field(&self.next_event)
+            .field(&self.next_node)
+            .field(&self.next_state_key)
+            .field(&self.state_changed);
+    }
+
+    fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
+        format(&mut from, 1)?;
+        let from = &mut from;
+        let head = Self {
+            extremities: Field::take(from)?,
+            state: Field::take(from)?,
+            newest: Field::take(from)?,
+            depth: Field::take(from)?,
+            joined: Field::take(from)?,
+            invited: Field::take(from)?,
+            next_event: Field::take(from)?,
+            next_node: Field::take(from)?,
+            next_state_key: Field::take(from)?,
+            state_changed: Field::take(from)?,
+        };
+        end(from)?;
+        Ok(head)
+    }
+}
+
+/// One event of a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimelineEntry {
+    /// The event.
+    pub event: EventIdx,
+    /// Whether it is a state event.
+    pub state: bool,
+    /// The room's current state after the event, if the event came in live.
+    pub state_after: Option<StateRoot>,
+}
+
+impl Value for TimelineEntry {
+    fn encode(&self, out: &mut Encoder) {
+        out.field(&1u8)
+            .field(&self.event)
+            .field(&self.state)
+            .field(&self.state_after);
+    }
+
+    fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
+        format(&mut from, 1)?;
+        let from = &mut from;
+        let entry = Self {
+            event: Field::take(from)?,
+            state: Field::take(from)?,
+            state_after: Field::take(from)?,
+        };
+        end(from)?;
+        Ok(entry)
+    }
+}
+
+/// What never changes about each room.
+pub const ROOMS: Table<RoomNum, RoomInfo> = Table::new("rooms", Family::Index, 0x0401);
+/// (Room, position) → where the room stood; the last row is where it stands.
+pub const ROOM_HEADS: Table<(RoomNum, Position), RoomHead> =
+    Table::new("room_heads", Family::Index, 0x0402);
+/// The one timeline order of each room.
+pub const TIMELINE: Table<(RoomNum, TimelineKey), TimelineEntry> =
+    Table::new("timeline", Family::Index, 0x0403);
+/// (Room, position) → place in the timeline; live events only.
+pub const LIVE_EVENTS: Table<(RoomNum, Position), Plain<TimelineKey>> =
+    Table::new("live_events", Family::Index, 0x0404);
+
+pub(super) const ROOM_TABLES: &[&dyn AnyTable] = &[&ROOMS, &ROOM_HEADS, &TIMELINE, &LIVE_EVENTS];

@@ -1,0 +1,172 @@
+//! What rooms and users have to do with each other: memberships and receipts.
+
+use bytes::Bytes;
+use heliograph_core::ids::{EventIdx, Position, RoomNum, UserNum};
+
+use crate::{
+    codec::{Corrupt, Encoder, Field, Plain, Value, end, format},
+    table::{AnyTable, Family, Table},
+};
+
+/// The `membership` of an `m.room.member` event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Membership {
+    /// `join`
+    Join,
+    /// `invite`
+    Invite,
+    /// `knock`
+    Knock,
+    /// `leave`
+    Leave,
+    /// `ban`
+    Ban,
+}
+
+impl Membership {
+    /// The spec's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Invite => "invite",
+            Self::Knock => "knock",
+            Self::Leave => "leave",
+            Self::Ban => "ban",
+        }
+    }
+
+    /// The membership with the spec's word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [
+            Self::Join,
+            Self::Invite,
+            Self::Knock,
+            Self::Leave,
+            Self::Ban,
+        ]
+        .into_iter()
+        .find(|m| m.as_str() == word)
+    }
+
+    /// The byte it is stored as.
+    pub const fn to_byte(self) -> u8 {
+        match self {
+            Self::Join => 1,
+            Self::Invite => 2,
+            Self::Knock => 3,
+            Self::Leave => 4,
+            Self::Ban => 5,
+        }
+    }
+
+    /// The membership stored as a byte.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [
+            Self::Join,
+            Self::Invite,
+            Self::Knock,
+            Self::Leave,
+            Self::Ban,
+        ]
+        .into_iter()
+        .find(|m| m.to_byte() == byte)
+    }
+}
+
+impl Field for Membership {
+    fn put(&self, out: &mut Encoder) {
+        self.to_byte().put(out);
+    }
+
+    fn take(from: &mut Bytes) -> Result<Self, Corrupt> {
+        Self::from_byte(u8::take(from)?).ok_or(Corrupt("membership"))
+    }
+}
+
+/// A local user's standing in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRoom {
+    /// The membership in the current state.
+    pub membership: Membership,
+    /// The member event.
+    pub event: EventIdx,
+    /// When it became so.
+    pub position: Position,
+    /// Whether the user was ever joined: a room that was only invited to shows no state on leave.
+    pub was_joined: bool,
+    /// Whether the user forgot the room.
+    pub forgotten: bool,
+}
+
+impl Value for UserRoom {
+    fn encode(&self, out: &mut Encoder) {
+        out.field(&1u8)
+            .field(&self.membership)
+            .field(&self.event)
+            .field(&self.position)
+            .field(&self.was_joined)
+            .field(&self.forgotten);
+    }
+
+    fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
+        format(&mut from, 1)?;
+        let from = &mut from;
+        let room = Self {
+            membership: Field::take(from)?,
+            event: Field::take(from)?,
+            position: Field::take(from)?,
+            was_joined: Field::take(from)?,
+            forgotten: Field::take(from)?,
+        };
+        end(from)?;
+        Ok(room)
+    }
+}
+
+/// A receipt of one user.
+///
+/// <https://spec.matrix.org/v1.19/client-server-api/#receipts>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The event up to which the user has read.
+    pub event_id: Box<str>,
+    /// When the receipt was sent, milliseconds since the Unix epoch.
+    pub ts: u64,
+    /// When it came in.
+    pub position: Position,
+}
+
+impl Value for Receipt {
+    fn encode(&self, out: &mut Encoder) {
+        out.field(&1u8)
+            .field(&self.event_id)
+            .field(&self.ts)
+            .field(&self.position);
+    }
+
+    fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
+        format(&mut from, 1)?;
+        let from = &mut from;
+        let receipt = Self {
+            event_id: Field::take(from)?,
+            ts: Field::take(from)?,
+            position: Field::take(from)?,
+        };
+        end(from)?;
+        Ok(receipt)
+    }
+}
+
+/// Every room that a local user has to do with.
+pub const USER_ROOMS: Table<(UserNum, RoomNum), UserRoom> =
+    Table::new("user_rooms", Family::Index, 0x0501);
+/// (Room, user, receipt type, thread or empty) → where the receipt stands.
+pub const RECEIPTS: Table<(RoomNum, UserNum, Box<str>, Box<str>), Receipt> =
+    Table::new("receipts", Family::Index, 0x0502);
+/// (Room, position, user, receipt type, thread or empty).
+pub type ReceiptByPosition = (RoomNum, Position, UserNum, Box<str>, Box<str>);
+/// Receipts of a room in the order in which they came.
+pub const RECEIPTS_BY_POSITION: Table<ReceiptByPosition, Plain<()>> =
+    Table::new("receipts_by_position", Family::Index, 0x0503);
+
+pub(super) const USER_TABLES: &[&dyn AnyTable] = &[&USER_ROOMS, &RECEIPTS, &RECEIPTS_BY_POSITION];
