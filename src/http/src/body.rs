@@ -21,7 +21,10 @@ pub struct BodySettings {
 
 impl Default for BodySettings {
     fn default() -> Self {
-        Self { max_bytes: 1024 * 1024, timeout: Duration::from_mins(1) }
+        Self {
+            max_bytes: 1024 * 1024,
+            timeout: Duration::from_mins(1),
+        }
     }
 }
 
@@ -50,12 +53,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalB
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let bytes = read(request).await?;
-        if bytes.is_empty() { Ok(Self(T::default())) } else { parse_object(&bytes).map(Self) }
+        if bytes.is_empty() {
+            Ok(Self(T::default()))
+        } else {
+            parse_object(&bytes).map(Self)
+        }
     }
 }
 
 async fn read(request: Request) -> Result<Bytes, ApiError> {
-    let settings = request.extensions().get::<BodySettings>().copied().unwrap_or_default();
+    let settings = request
+        .extensions()
+        .get::<BodySettings>()
+        .copied()
+        .unwrap_or_default();
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > settings.max_bytes) {
@@ -75,7 +86,10 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
 }
 
 fn too_large(max_bytes: usize) -> ApiError {
-    ApiError::new(ErrCode::M_TOO_LARGE, format!("The body is over {max_bytes} bytes"))
+    ApiError::new(
+        ErrCode::M_TOO_LARGE,
+        format!("The body is over {max_bytes} bytes"),
+    )
 }
 
 #[cfg(test)]
@@ -91,20 +105,31 @@ mod tests {
     }
 
     fn request(body: axum::body::Body, settings: BodySettings) -> Request {
-        http::Request::builder().extension(settings).body(body).unwrap()
+        http::Request::builder()
+            .extension(settings)
+            .body(body)
+            .unwrap()
     }
 
     #[tokio::test]
     async fn a_body_is_read_up_to_its_limit() {
         let text = r#"{"name":"x"}"#;
-        let exact = BodySettings { max_bytes: text.len(), ..BodySettings::default() };
-        let Body(shape) =
-            Body::<Shape>::from_request(request(text.into(), exact), &()).await.unwrap();
+        let exact = BodySettings {
+            max_bytes: text.len(),
+            ..BodySettings::default()
+        };
+        let Body(shape) = Body::<Shape>::from_request(request(text.into(), exact), &())
+            .await
+            .unwrap();
         assert_eq!(shape.name, "x");
 
-        let short = BodySettings { max_bytes: text.len() - 1, ..exact };
-        let error =
-            Body::<Shape>::from_request(request(text.into(), short), &()).await.unwrap_err();
+        let short = BodySettings {
+            max_bytes: text.len() - 1,
+            ..exact
+        };
+        let error = Body::<Shape>::from_request(request(text.into(), short), &())
+            .await
+            .unwrap_err();
         assert_eq!(error.errcode(), Some(ErrCode::M_TOO_LARGE));
         assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -112,9 +137,13 @@ mod tests {
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_unread() {
         let never = stream::pending::<Result<Bytes, std::io::Error>>();
-        let mut request =
-            request(axum::body::Body::from_stream(never), BodySettings::default());
-        request.headers_mut().insert(header::CONTENT_LENGTH, 10_000_000.into());
+        let mut request = request(
+            axum::body::Body::from_stream(never),
+            BodySettings::default(),
+        );
+        request
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, 10_000_000.into());
         let error = Body::<Shape>::from_request(request, &()).await.unwrap_err();
         assert_eq!(error.errcode(), Some(ErrCode::M_TOO_LARGE));
     }
@@ -122,8 +151,10 @@ mod tests {
     #[tokio::test]
     async fn a_slow_body_is_given_up() {
         let never = stream::pending::<Result<Bytes, std::io::Error>>();
-        let settings =
-            BodySettings { timeout: Duration::from_millis(1), ..BodySettings::default() };
+        let settings = BodySettings {
+            timeout: Duration::from_millis(1),
+            ..BodySettings::default()
+        };
         let request = request(axum::body::Body::from_stream(never), settings);
         let error = Body::<Shape>::from_request(request, &()).await.unwrap_err();
         assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
@@ -133,8 +164,9 @@ mod tests {
     async fn an_empty_body_is_a_default_only_where_the_type_says_so() {
         let settings = BodySettings::default();
         let empty = || request(axum::body::Body::empty(), settings);
-        let OptionalBody(shape) =
-            OptionalBody::<Shape>::from_request(empty(), &()).await.unwrap();
+        let OptionalBody(shape) = OptionalBody::<Shape>::from_request(empty(), &())
+            .await
+            .unwrap();
         assert_eq!(shape.name, "");
         let error = Body::<Shape>::from_request(empty(), &()).await.unwrap_err();
         assert_eq!(error.errcode(), Some(ErrCode::M_NOT_JSON));

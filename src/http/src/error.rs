@@ -102,7 +102,10 @@ impl ApiError {
 
     /// 400: the parameter of that name is required.
     pub fn missing_param(name: &str) -> Self {
-        Self::new(ErrCode::M_MISSING_PARAM, format!("Missing parameter: {name}"))
+        Self::new(
+            ErrCode::M_MISSING_PARAM,
+            format!("Missing parameter: {name}"),
+        )
     }
 
     /// 400: a parameter has a bad value.
@@ -170,7 +173,12 @@ impl ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let errcode = self.0.errcode.map_or("-", ErrCode::as_str);
-        write!(f, "{} {errcode}: {}", self.0.status.as_u16(), self.0.message)
+        write!(
+            f,
+            "{} {errcode}: {}",
+            self.0.status.as_u16(),
+            self.0.message
+        )
     }
 }
 
@@ -182,7 +190,8 @@ impl fmt::Debug for ApiError {
 
 impl Error for ApiError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        let source = self.0.source.as_deref()?;
+        Some(source)
     }
 }
 
@@ -192,7 +201,9 @@ impl IntoResponse for ApiError {
         if let Some(retry_after) = self.0.retry_after {
             // Whole seconds, rounded up: a client that waits for them is not refused again.
             let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         let inner = *self.0;
         response.extensions_mut().insert(ErrorReport {
@@ -225,7 +236,11 @@ mod tests {
     async fn parts(error: ApiError) -> (StatusCode, http::HeaderMap, Value) {
         let (head, body) = error.into_response().into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        (head.status, head.headers, serde_json::from_slice(&bytes).unwrap())
+        (
+            head.status,
+            head.headers,
+            serde_json::from_slice(&bytes).unwrap(),
+        )
     }
 
     #[tokio::test]
@@ -250,7 +265,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_challenge_has_no_errcode() {
-        let fields = json!({ "flows": [], "session": "x" }).as_object().unwrap().clone();
+        let fields = json!({ "flows": [], "session": "x" })
+            .as_object()
+            .unwrap()
+            .clone();
         let (status, _, body) = parts(ApiError::challenge(fields)).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert_eq!(body, json!({ "flows": [], "session": "x" }));
@@ -261,6 +279,9 @@ mod tests {
         let error = ApiError::internal("disk /dev/sda on fire").with("errcode", "M_FINE");
         let (status, _, body) = parts(error).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(body, json!({ "errcode": "M_UNKNOWN", "error": "Internal server error" }));
+        assert_eq!(
+            body,
+            json!({ "errcode": "M_UNKNOWN", "error": "Internal server error" })
+        );
     }
 }

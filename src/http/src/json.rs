@@ -50,7 +50,9 @@ pub(crate) fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiEr
         return Err(ApiError::bad_json(message));
     }
     // Derived structs also read arrays, by position.
-    let is_object = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{');
+    let is_object = text
+        .trim_start_matches([' ', '\t', '\n', '\r'])
+        .starts_with('{');
     if !is_object {
         return Err(match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => ApiError::bad_json("The body is not a JSON object"),
@@ -80,7 +82,10 @@ fn explain<T: DeserializeOwned>(text: &str, first: &serde_json::Error) -> ApiErr
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {
-    ApiError::new(ErrCode::M_NOT_JSON, format!("The body is not JSON: {error}"))
+    ApiError::new(
+        ErrCode::M_NOT_JSON,
+        format!("The body is not JSON: {error}"),
+    )
 }
 
 /// The name in serde's own words for a field that is missing; serde offers it in no other form.
@@ -132,7 +137,11 @@ mod tests {
     }
 
     fn errcode(body: &[u8]) -> &'static str {
-        parse_object::<Shape>(body).unwrap_err().errcode().unwrap().as_str()
+        parse_object::<Shape>(body)
+            .unwrap_err()
+            .errcode()
+            .unwrap()
+            .as_str()
     }
 
     #[test]
@@ -180,7 +189,12 @@ mod tests {
     #[test]
     fn nesting_is_limited_also_where_values_are_kept_raw() {
         let nested = |depth: usize| {
-            format!("{}{}{}", r#"{"a":"#.repeat(depth - 1), "{}", "}".repeat(depth - 1))
+            format!(
+                "{}{}{}",
+                r#"{"a":"#.repeat(depth - 1),
+                "{}",
+                "}".repeat(depth - 1)
+            )
         };
         assert!(parse_object::<Box<RawValue>>(nested(MAX_NESTING).as_bytes()).is_ok());
         let error = parse_object::<Box<RawValue>>(nested(MAX_NESTING + 1).as_bytes()).unwrap_err();

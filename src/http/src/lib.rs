@@ -25,7 +25,7 @@ mod server;
 mod surface;
 mod tls;
 
-pub use address::{ClientAddr, Network, PeerAddr, TrustedProxies};
+pub use address::{BadNetwork, ClientAddr, Network, PeerAddr, TrustedProxies};
 pub use auth::{
     Auth, AuthError, AuthKind, AuthScheme, Authenticate, Device, DeviceIdentity, OptionalDevice,
 };
@@ -35,7 +35,7 @@ pub use error::{ApiError, BoxError};
 pub use gate::Gate;
 pub use json::{Json, JsonBytes, MAX_NESTING};
 pub use params::{Params, PathParams};
-pub use rate_limit::{ClassLimits, RateClass, RateLimitSettings, RateLimits, Rate};
+pub use rate_limit::{ClassLimits, Rate, RateClass, RateLimitSettings, RateLimits};
 pub use route::{Route, RouteEntry, RouteError, RouteTable};
 pub use server::{Listener, ServerSettings, serve};
 pub use surface::{RequestId, Surface};

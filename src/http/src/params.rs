@@ -1,10 +1,6 @@
 //! Query and path parameters.
 
-use axum::extract::{
-    FromRequestParts, Path,
-    path::ErrorKind,
-    rejection::PathRejection,
-};
+use axum::extract::{FromRequestParts, Path, path::ErrorKind, rejection::PathRejection};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -24,8 +20,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         let query = parts.uri.query().unwrap_or_default();
         serde_html_form::from_str(query).map(Self).map_err(|error| {
             let message = error.to_string();
-            missing_field(&message)
-                .map_or_else(|| ApiError::invalid_param(message.clone()), ApiError::missing_param)
+            missing_field(&message).map_or_else(
+                || ApiError::invalid_param(message.clone()),
+                ApiError::missing_param,
+            )
         })
     }
 }
@@ -101,7 +99,10 @@ mod tests {
     #[tokio::test]
     async fn queries_are_read_with_lists_and_unknown_parameters() {
         let (status, body) = answer("/query?from=a%26b+c&via=x&other=1&via=y%3A1&limit=3").await;
-        assert_eq!((status, body.as_str()), (StatusCode::OK, "a&b c|Some(3)|x,y:1"));
+        assert_eq!(
+            (status, body.as_str()),
+            (StatusCode::OK, "a&b c|Some(3)|x,y:1")
+        );
     }
 
     #[tokio::test]

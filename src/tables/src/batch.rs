@@ -111,6 +111,20 @@ impl Batch {
         }
     }
 
+    /// Deletes all rows from `from` up to, without, `to`; both leading parts of `K`, or whole keys.
+    pub fn delete_range<K: Field, V: Value, A: Field, B: Field>(
+        &mut self,
+        table: &Table<K, V>,
+        from: &A,
+        to: &B,
+    ) {
+        let (from, to) = (table.start(from), table.start(to));
+        if from < to {
+            self.writes
+                .push((table.family, Write::DeleteRange { from, to }));
+        }
+    }
+
     /// Adds a record to what the log says at this batch's position.
     pub fn record(&mut self, record: Record) {
         self.records.push(record);

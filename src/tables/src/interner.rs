@@ -87,6 +87,15 @@ impl<N: Num> Names<N> {
         Ok(found)
     }
 
+    /// The number of a name, durable or not: for those who read what they are about to write.
+    pub fn find_any(&self, view: &View, name: &str) -> Result<Option<N>, StoreError> {
+        if let Some(num) = self.find(view, name)? {
+            return Ok(Some(num));
+        }
+        let pending = self.pending.lock();
+        Ok(pending.as_ref().and_then(|p| p.names.get(name).copied()))
+    }
+
     /// The number of a name, a new one if need be; `batch` then carries the rows.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ mod worker;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
-pub use pool::{Pool, PoolError, PoolSettings};
+pub use pool::{Pool, PoolError, PoolSettings, panic_message};
 pub use random::{RandomSource, RandomSourceExt, SeededRandom, SharedRandom, SystemRandom};
 pub use runner::{Runner, RunnerError, STOP_DEADLINE, WakeHandle, WorkerState, WorkerStatus};
 pub use runtime::{RuntimeSettings, runtime};

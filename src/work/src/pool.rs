@@ -143,8 +143,8 @@ impl Pool {
     }
 }
 
-/// What a panic said, where it said it in text.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+/// What a panic said, as caught by `catch_unwind`; most say it in text.
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&'static str>().copied());
     text.unwrap_or("a panic without a message").to_owned()

@@ -116,6 +116,8 @@ pub struct EventStatus {
     pub standing: Standing,
     /// The state before it; [`StateRoot::EMPTY`] for outliers.
     pub state_before: StateRoot,
+    /// The state after it, where that is another than before.
+    pub state_after: Option<StateRoot>,
     /// Its place in the timeline, if it has one.
     pub timeline: Option<TimelineKey>,
     /// When it came in live; `None` for history and outliers.
@@ -135,6 +137,7 @@ impl Value for EventStatus {
         out.field(&1u8)
             .field(&self.standing)
             .field(&self.state_before)
+            .field(&self.state_after)
             .field(&self.timeline)
             .field(&self.position)
             .field(&self.redacted_by)
@@ -149,6 +152,7 @@ impl Value for EventStatus {
         let status = Self {
             standing: Field::take(from)?,
             state_before: Field::take(from)?,
+            state_after: Field::take(from)?,
             timeline: Field::take(from)?,
             position: Field::take(from)?,
             redacted_by: Field::take(from)?,

@@ -9,6 +9,7 @@ mod names;
 mod rooms;
 mod users;
 
+pub use accounts::*;
 pub use event_rows::*;
 pub use meta::*;
 pub use names::*;

@@ -7,7 +7,7 @@ use heliograph_core::ids::{
 
 use super::StateRoot;
 use crate::{
-    codec::{Corrupt, Encoder, Field, Plain, Value, end, format},
+    codec::{Corrupt, Encoder, Field, UNSTAMPED, Value, end, format},
     table::{AnyTable, Family, Table},
 };
 
@@ -68,6 +68,15 @@ pub struct RoomHead {
     pub state_changed: Position,
 }
 
+impl RoomHead {
+    /// Replaces what a batch has stamped by the position that it was given.
+    pub fn settle(&mut self, position: Position) {
+        if self.state_changed == UNSTAMPED {
+            self.state_changed = position;
+        }
+    }
+}
+
 impl Value for RoomHead {
     fn encode(&self, out: &mut Encoder) {
         out.field(&1u8)
@@ -110,8 +119,8 @@ pub struct TimelineEntry {
     pub event: EventIdx,
     /// Whether it is a state event.
     pub state: bool,
-    /// The room's current state after the event, if the event came in live.
-    pub state_after: Option<StateRoot>,
+    /// Whether it came in live, so that incremental syncs deliver it.
+    pub live: bool,
 }
 
 impl Value for TimelineEntry {
@@ -119,7 +128,7 @@ impl Value for TimelineEntry {
         out.field(&1u8)
             .field(&self.event)
             .field(&self.state)
-            .field(&self.state_after);
+            .field(&self.live);
     }
 
     fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
@@ -128,10 +137,46 @@ impl Value for TimelineEntry {
         let entry = Self {
             event: Field::take(from)?,
             state: Field::take(from)?,
-            state_after: Field::take(from)?,
+            live: Field::take(from)?,
         };
         end(from)?;
         Ok(entry)
+    }
+}
+
+/// One event that came in live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveEvent {
+    /// Its place in the timeline.
+    pub timeline: TimelineKey,
+    /// The event.
+    pub event: EventIdx,
+    /// Whether it is a state event.
+    pub state: bool,
+    /// The room's *current* state when it came, without it.
+    pub state_before: StateRoot,
+}
+
+impl Value for LiveEvent {
+    fn encode(&self, out: &mut Encoder) {
+        out.field(&1u8)
+            .field(&self.timeline)
+            .field(&self.event)
+            .field(&self.state)
+            .field(&self.state_before);
+    }
+
+    fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
+        format(&mut from, 1)?;
+        let from = &mut from;
+        let live = Self {
+            timeline: Field::take(from)?,
+            event: Field::take(from)?,
+            state: Field::take(from)?,
+            state_before: Field::take(from)?,
+        };
+        end(from)?;
+        Ok(live)
     }
 }
 
@@ -143,8 +188,9 @@ pub const ROOM_HEADS: Table<(RoomNum, Position), RoomHead> =
 /// The one timeline order of each room.
 pub const TIMELINE: Table<(RoomNum, TimelineKey), TimelineEntry> =
     Table::new("timeline", Family::Index, 0x0403);
-/// (Room, position) → place in the timeline; live events only.
-pub const LIVE_EVENTS: Table<(RoomNum, Position), Plain<TimelineKey>> =
+/// (Room, position, place within the batch): live events in the order in which they came, which
+/// is also their order in the timeline.
+pub const LIVE_EVENTS: Table<(RoomNum, Position, u16), LiveEvent> =
     Table::new("live_events", Family::Index, 0x0404);
 
 pub(super) const ROOM_TABLES: &[&dyn AnyTable] = &[&ROOMS, &ROOM_HEADS, &TIMELINE, &LIVE_EVENTS];

@@ -1,7 +1,7 @@
 //! What rooms and users have to do with each other: memberships and receipts.
 
 use bytes::Bytes;
-use heliograph_core::ids::{EventIdx, Position, RoomNum, UserNum};
+use heliograph_core::ids::{EventIdx, Position, RoomNum, TimelineKey, UserNum};
 
 use crate::{
     codec::{Corrupt, Encoder, Field, Plain, Value, end, format},
@@ -92,8 +92,9 @@ pub struct UserRoom {
     pub event: EventIdx,
     /// When it became so.
     pub position: Position,
-    /// Whether the user was ever joined: a room that was only invited to shows no state on leave.
-    pub was_joined: bool,
+    /// Where the user last ceased to be joined: up to there the room may be read by one who left.
+    /// `None` while joined, and for users who never were.
+    pub joined_until: Option<(EventIdx, TimelineKey)>,
     /// Whether the user forgot the room.
     pub forgotten: bool,
 }
@@ -104,7 +105,7 @@ impl Value for UserRoom {
             .field(&self.membership)
             .field(&self.event)
             .field(&self.position)
-            .field(&self.was_joined)
+            .field(&self.joined_until)
             .field(&self.forgotten);
     }
 
@@ -115,7 +116,7 @@ impl Value for UserRoom {
             membership: Field::take(from)?,
             event: Field::take(from)?,
             position: Field::take(from)?,
-            was_joined: Field::take(from)?,
+            joined_until: Field::take(from)?,
             forgotten: Field::take(from)?,
         };
         end(from)?;

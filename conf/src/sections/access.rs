@@ -1,0 +1,87 @@
+//! Sections about who may come in, and how often.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{RateLimit, Secret};
+
+/// Who may make an account. The command `heliograph user create` always can.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Registration {
+    /// Whether clients can register accounts. It needs a token, or `open_to_everyone`.
+    pub enabled: bool,
+    /// A token that people must know to register.
+    /// Example: `"a long random text"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// The same token, as the first line of a file.
+    /// Example: `"/etc/heliograph/registration_token"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Registration without a token, for anybody who can reach the server. Spammers will.
+    pub open_to_everyone: bool,
+    /// A secret with which scripts register accounts through /_synapse/admin/v1/register, even where
+    /// registration is not enabled.
+    /// Example: `"another long random text"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_secret: Option<Secret>,
+    /// The same secret, as the first line of a file.
+    /// Example: `"/etc/heliograph/registration_secret"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_secret_file: Option<PathBuf>,
+}
+
+/// How often one user or one address may ask: "R per minute, burst B" allows B requests at once and R
+/// a minute in the long run; "off" does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct RateLimits {
+    /// Whether requests are counted at all.
+    pub enabled: bool,
+    /// Users or addresses remembered by each limit; about 100 bytes each.
+    pub max_keys: usize,
+    /// Logging in, and other ways to guess a secret, for one address.
+    pub login_per_address: RateLimit,
+    /// The same, for one user.
+    pub login_per_user: RateLimit,
+    /// Making accounts, for one address.
+    pub registration_per_address: RateLimit,
+    /// Sending events, for one user.
+    pub send_per_user: RateLimit,
+    /// Sending events, for one address.
+    pub send_per_address: RateLimit,
+    /// Joining and making rooms, for one user.
+    pub join_per_user: RateLimit,
+    /// Joining and making rooms, for one address.
+    pub join_per_address: RateLimit,
+    /// Inviting others, for one user.
+    pub invite_per_user: RateLimit,
+    /// Inviting others, for one address.
+    pub invite_per_address: RateLimit,
+    /// Whatever else the protocol says is limited, for one user.
+    pub other_per_user: RateLimit,
+    /// Whatever else the protocol says is limited, for one address.
+    pub other_per_address: RateLimit,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_keys: 100_000,
+            login_per_address: RateLimit::limited(10, 20),
+            login_per_user: RateLimit::limited(5, 10),
+            registration_per_address: RateLimit::limited(3, 10),
+            send_per_user: RateLimit::limited(300, 60),
+            send_per_address: RateLimit::limited(3000, 600),
+            join_per_user: RateLimit::limited(20, 20),
+            join_per_address: RateLimit::limited(100, 60),
+            invite_per_user: RateLimit::limited(30, 30),
+            invite_per_address: RateLimit::limited(150, 90),
+            other_per_user: RateLimit::limited(600, 200),
+            other_per_address: RateLimit::limited(6000, 2000),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Opaque tokens that clients hold: where a sync ended, where a page of history begins.
+//!
+//! A token is one letter for its kind, one digit for its format, `_` and URL-safe Base64 of
+//! fixed-width numbers.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::ids::{Position, TimelineKey};
+
+/// A text that is no token of the kind asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a token")]
+pub struct BadToken;
+
+/// Where a sync ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncToken {
+    /// Which life of the database it is of.
+    pub epoch: u64,
+    /// Everything up to here was told.
+    pub position: Position,
+    /// To-device messages up to here were told.
+    pub to_device: u64,
+    /// The process whose `ephemeral` it has.
+    pub instance: u64,
+    /// Typing up to here was told.
+    pub ephemeral: u64,
+}
+
+impl SyncToken {
+    /// The token as clients hold it.
+    pub fn encode(&self) -> String {
+        let fields = [
+            self.epoch,
+            self.position.0,
+            self.to_device,
+            self.instance,
+            self.ephemeral,
+        ];
+        let bytes: Vec<u8> = fields.into_iter().flat_map(u64::to_be_bytes).collect();
+        format!("s1_{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// [`BadToken`] when it is none of these.
+    pub fn decode(text: &str) -> Result<Self, BadToken> {
+        let bytes: [u8; 40] = body(text, "s1_")?;
+        let mut fields = bytes.chunks_exact(8).map(number);
+        let mut next = || fields.next().ok_or(BadToken);
+        Ok(Self {
+            epoch: next()?,
+            position: Position(next()?),
+            to_device: next()?,
+            instance: next()?,
+            ephemeral: next()?,
+        })
+    }
+}
+
+/// A place in a room's timeline, just before the event with this key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaginationToken(pub TimelineKey);
+
+impl PaginationToken {
+    /// The token as clients hold it.
+    pub fn encode(&self) -> String {
+        let mut bytes = self.0.segment.to_be_bytes().to_vec();
+        bytes.extend(self.0.index.to_be_bytes());
+        format!("t1_{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// [`BadToken`] when it is none of these.
+    pub fn decode(text: &str) -> Result<Self, BadToken> {
+        let bytes: [u8; 12] = body(text, "t1_")?;
+        let (segment, index) = bytes.split_at(8);
+        let index = index.try_into().map_err(|_| BadToken)?;
+        Ok(Self(TimelineKey {
+            segment: number(segment),
+            index: u32::from_be_bytes(index),
+        }))
+    }
+}
+
+/// The bytes of a token of one kind.
+fn body<const N: usize>(text: &str, kind: &str) -> Result<[u8; N], BadToken> {
+    let text = text.strip_prefix(kind).ok_or(BadToken)?;
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadToken)?;
+    bytes.try_into().map_err(|_| BadToken)
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn tokens_round_trip(f: [u64; 5], index: u32) {
+            let sync = SyncToken {
+                epoch: f[0], position: Position(f[1]), to_device: f[2], instance: f[3],
+                ephemeral: f[4],
+            };
+            prop_assert_eq!(SyncToken::decode(&sync.encode()), Ok(sync));
+            let page = PaginationToken(TimelineKey { segment: f[0], index });
+            prop_assert_eq!(PaginationToken::decode(&page.encode()), Ok(page));
+            prop_assert!(SyncToken::decode(&page.encode()).is_err());
+        }
+
+        #[test]
+        fn garbage_is_refused(text: String) {
+            prop_assert!(SyncToken::decode(&text).is_err());
+            let near = format!("t1_{text}");
+            prop_assert!(PaginationToken::decode(&near).is_err() || text.len() == 16);
+        }
+    }
+}
