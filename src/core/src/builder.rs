@@ -240,7 +240,7 @@ impl Parts<'_> {
         };
         out.json.push('{');
         out.member("auth_events", |json| {
-            self.references(json, &event.auth_events)
+            self.references(json, &event.auth_events);
         });
         out.member("content", |json| json.push_str(content));
         out.member("depth", |json| {
@@ -260,7 +260,7 @@ impl Parts<'_> {
             json.push_str(&event.origin_server_ts.to_string());
         });
         out.member("prev_events", |json| {
-            self.references(json, &event.prev_events)
+            self.references(json, &event.prev_events);
         });
         if let Some(target) = event.redacts.as_ref().filter(|_| !redacted) {
             out.text("redacts", target.as_str());

@@ -6,8 +6,11 @@
 use std::fmt::Write;
 
 use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+    Engine, alphabet,
+    engine::{
+        DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig,
+        general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+    },
 };
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use ruma_common::{EventId, RoomId, room_version_rules::RedactionRules};
@@ -43,9 +46,17 @@ pub fn base64(bytes: &[u8]) -> String {
     STANDARD_NO_PAD.encode(bytes)
 }
 
+/// Base64 as others write it: padded or not, and with any last bits.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// Reads Base64, unpadded or padded.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
-    STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok()
+    LENIENT.decode(text).ok()
 }
 
 /// The content hash of an event: over all but `unsigned`, `signatures` and `hashes`.

@@ -6,11 +6,7 @@ use proptest::prelude::*;
 use ruma_common::{OwnedRoomId, OwnedUserId};
 
 use super::*;
-use crate::{
-    builder::EventBuilder,
-    json::Numbers,
-    signing::{Ed25519Signer, Signer},
-};
+use crate::{builder::EventBuilder, json::Numbers, signing::Ed25519Signer};
 
 fn signer() -> Ed25519Signer {
     Ed25519Signer::from_seed("x.org", "1", &[7; 32])
@@ -36,7 +32,7 @@ fn event(
         depth: 2,
         origin_server_ts: 1,
     }
-    .build(version, &signer as &dyn Signer)
+    .build(version, &signer)
     .unwrap()
 }
 

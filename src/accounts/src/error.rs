@@ -1,0 +1,78 @@
+//! Why an account did not do what was asked, by what the caller can do about it.
+
+use heliograph_tables::StoreError;
+use heliograph_work::PoolError;
+
+use crate::localpart::InvalidLocalpart;
+
+/// Why an account did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The localpart does not follow the grammar, or is too long.
+    #[error(transparent)]
+    InvalidUsername(#[from] InvalidLocalpart),
+    /// The localpart is set aside.
+    #[error("this user name is reserved")]
+    ReservedUsername,
+    /// The localpart is taken, if only by an account that was deactivated.
+    #[error("this user name is taken")]
+    UserInUse,
+    /// There is no such user of this server.
+    #[error("no such user")]
+    UnknownUser,
+    /// The user has no such device.
+    #[error("no such device")]
+    UnknownDevice,
+    /// There is no such registration token.
+    #[error("no such registration token")]
+    UnknownToken,
+    /// User or password is wrong; which of the two is not told.
+    #[error("wrong user name or password")]
+    BadCredentials,
+    /// The account was deactivated.
+    #[error("the account is deactivated")]
+    Deactivated,
+    /// The password is shorter than this server accepts; the number is the least of characters.
+    #[error("the password needs at least {0} characters")]
+    WeakPassword(usize),
+    /// The registration token is not, or no longer, good.
+    #[error("the registration token is not valid")]
+    BadRegistrationToken,
+    /// The session of user-interactive authentication is not known, or expired, or is another
+    /// operation's or another user's.
+    #[error("unknown session")]
+    UnknownSession,
+    /// The operation is not the one that the session was begun for.
+    #[error("the request is not the one that the session was begun for")]
+    OperationChanged,
+    /// This way of registering is not configured.
+    #[error("shared-secret registration is not enabled")]
+    NoSharedSecret,
+    /// The nonce was not given out, was used, or is too old.
+    #[error("unrecognised nonce")]
+    BadNonce,
+    /// The MAC does not fit the request.
+    #[error("the MAC is wrong")]
+    BadMac,
+    /// What is given does not have the form that the spec demands.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// A string or a content is over its limit.
+    #[error("{0} is too large")]
+    TooLarge(&'static str),
+    /// The user has as many of these as one user can have.
+    #[error("too many {0}")]
+    TooMany(&'static str),
+    /// The server keeps this type of account data itself.
+    #[error("this type cannot be set through account data")]
+    NotSettable,
+    /// The store failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too much is going on.
+    #[error(transparent)]
+    Busy(#[from] PoolError),
+    /// Stored rows contradict each other.
+    #[error("stored accounts are inconsistent: {0}")]
+    Inconsistent(&'static str),
+}

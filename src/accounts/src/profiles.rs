@@ -1,0 +1,152 @@
+//! Profiles of this server's users.
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#profiles>
+
+use heliograph_core::ids::UserNum;
+use heliograph_tables::{
+    Op, Record, StoreError, View,
+    schema::{self, Profile},
+};
+
+use crate::{AccountError, Accounts, locks::Lock};
+
+/// Characters of a display name, at most.
+pub const MAX_DISPLAYNAME_CHARS: usize = 256;
+
+/// Characters of an avatar's URL, at most.
+pub const MAX_AVATAR_URL_CHARS: usize = 1000;
+
+/// A field of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileField {
+    /// `displayname`
+    Displayname,
+    /// `avatar_url`
+    AvatarUrl,
+}
+
+impl ProfileField {
+    /// The field with the spec's name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "displayname" => Some(Self::Displayname),
+            "avatar_url" => Some(Self::AvatarUrl),
+            _ => None,
+        }
+    }
+
+    /// The spec's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Displayname => "displayname",
+            Self::AvatarUrl => "avatar_url",
+        }
+    }
+
+    /// The field's value in a profile.
+    pub fn of(self, profile: &Profile) -> Option<&str> {
+        match self {
+            Self::Displayname => profile.displayname.as_deref(),
+            Self::AvatarUrl => profile.avatar_url.as_deref(),
+        }
+    }
+
+    fn of_mut(self, profile: &mut Profile) -> &mut Option<Box<str>> {
+        match self {
+            Self::Displayname => &mut profile.displayname,
+            Self::AvatarUrl => &mut profile.avatar_url,
+        }
+    }
+
+    fn check(self, value: &str) -> Result<(), AccountError> {
+        match self {
+            Self::Displayname => check_displayname(value),
+            Self::AvatarUrl => check_avatar_url(value),
+        }
+    }
+}
+
+pub(crate) fn check_displayname(name: &str) -> Result<(), AccountError> {
+    if name.chars().count() > MAX_DISPLAYNAME_CHARS {
+        return Err(AccountError::TooLarge("the display name"));
+    }
+    Ok(())
+}
+
+fn check_avatar_url(url: &str) -> Result<(), AccountError> {
+    if url.chars().count() > MAX_AVATAR_URL_CHARS {
+        return Err(AccountError::TooLarge("the avatar URL"));
+    }
+    let is_mxc = url
+        .strip_prefix("mxc://")
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(server, media)| !server.is_empty() && !media.is_empty());
+    if url.is_empty() || is_mxc {
+        Ok(())
+    } else {
+        Err(AccountError::Invalid("the avatar URL is not an mxc URI"))
+    }
+}
+
+impl Accounts {
+    /// The profile of a user of this server; `None` when there is no such user, or no more.
+    pub fn profile(&self, view: &View, user: UserNum) -> Result<Option<Profile>, StoreError> {
+        match view.get(&schema::ACCOUNTS, &user)? {
+            Some(account) if !account.deactivated => {
+                let profile = view.get(&schema::PROFILES, &user)?;
+                Ok(Some(profile.unwrap_or_default()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The profile of a user of this server, by user id; off the async threads.
+    ///
+    /// # Errors
+    /// [`AccountError::UnknownUser`], also for deactivated users.
+    pub async fn profile_of(&self, user_id: &str) -> Result<(UserNum, Profile), AccountError> {
+        let accounts = self.clone();
+        let user_id = user_id.to_owned();
+        self.inner
+            .read(Op::UserData, move |inner, view| {
+                let user = inner.find_local(view, &user_id)?;
+                let user = user.ok_or(AccountError::UnknownUser)?;
+                let profile = accounts.profile(view, user)?;
+                Ok((user, profile.ok_or(AccountError::UnknownUser)?))
+            })
+            .await
+    }
+
+    /// Sets a field of a profile; `None` and the empty string clear it. Gives the profile as it
+    /// is then, and whether it changed: those who know rooms carry it there.
+    ///
+    /// # Errors
+    /// [`AccountError::TooLarge`], [`AccountError::Invalid`], [`AccountError::UnknownUser`],
+    /// [`AccountError::Deactivated`].
+    pub async fn set_profile_field(
+        &self,
+        user: UserNum,
+        field: ProfileField,
+        value: Option<String>,
+    ) -> Result<(Profile, bool), AccountError> {
+        let value = value.filter(|value| !value.is_empty());
+        if let Some(value) = &value {
+            field.check(value)?;
+        }
+        self.inner
+            .change(Op::UserData, vec![Lock::User(user)], move |change| {
+                change.account(user)?;
+                let mut profile = change.view.get(&schema::PROFILES, &user)?.unwrap_or_default();
+                let place = field.of_mut(&mut profile);
+                let value = value.map(String::into_boxed_str);
+                if *place == value {
+                    return Ok((profile, false));
+                }
+                *place = value;
+                change.batch.put(&schema::PROFILES, &user, &profile);
+                change.batch.record(Record::ProfileChanged { user });
+                Ok((profile, true))
+            })
+            .await
+    }
+}

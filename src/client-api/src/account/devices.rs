@@ -1,0 +1,148 @@
+//! `GET`, `PUT` and `DELETE /devices…`, `POST /delete_devices`
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#device-management>
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use heliograph_accounts::{Accounts, DeviceInfo, Stage};
+use heliograph_core::ids::UserNum;
+use heliograph_http::{
+    ApiError, Auth, AuthKind, Body, Device, Json, OptionalBody, PathParams, Route, RouteTable,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{App, errors::account_error, uia::Operation};
+
+pub(super) fn routes() -> RouteTable<App> {
+    let one = "/_matrix/client/v3/devices/{deviceId}";
+    RouteTable::new()
+        .route(Route::get(
+            "/_matrix/client/v3/devices",
+            AuthKind::Device,
+            all,
+        ))
+        .route(Route::get(one, AuthKind::Device, get))
+        .route(Route::put(one, AuthKind::Device, put))
+        .route(Route::delete(one, AuthKind::Device, delete))
+        .route(Route::post(
+            "/_matrix/client/v3/delete_devices",
+            AuthKind::Device,
+            delete_many,
+        ))
+}
+
+#[derive(Debug, Deserialize)]
+struct DevicePath {
+    #[serde(rename = "deviceId")]
+    device_id: String,
+}
+
+fn device_json(device: &DeviceInfo) -> Value {
+    let mut json = json!({ "device_id": device.device_id });
+    if let Some(name) = &device.display_name {
+        json["display_name"] = json!(name);
+    }
+    if let Some(seen) = &device.last_seen {
+        json["last_seen_ip"] = json!(seen.ip);
+        json["last_seen_ts"] = json!(seen.ts);
+    }
+    json
+}
+
+/// The caller's devices.
+async fn all(
+    caller: Auth<Device>,
+    State(accounts): State<Arc<Accounts>>,
+) -> Result<Json<Value>, ApiError> {
+    let devices = accounts.devices(caller.user).await.map_err(account_error)?;
+    let devices: Vec<Value> = devices.iter().map(device_json).collect();
+    Ok(Json(json!({ "devices": devices })))
+}
+
+/// One device.
+async fn get(
+    caller: Auth<Device>,
+    State(accounts): State<Arc<Accounts>>,
+    PathParams(path): PathParams<DevicePath>,
+) -> Result<Json<Value>, ApiError> {
+    let device = accounts.device_by_id(caller.user, &path.device_id).await;
+    Ok(Json(device_json(&device.map_err(account_error)?)))
+}
+
+#[derive(Debug, Deserialize)]
+struct PutBody {
+    display_name: Option<String>,
+}
+
+/// Names a device.
+async fn put(
+    caller: Auth<Device>,
+    State(accounts): State<Arc<Accounts>>,
+    PathParams(path): PathParams<DevicePath>,
+    Body(body): Body<PutBody>,
+) -> Result<Json<Value>, ApiError> {
+    let renamed = accounts
+        .rename_device(caller.user, &path.device_id, body.display_name)
+        .await;
+    renamed.map_err(account_error)?;
+    Ok(Json(json!({})))
+}
+
+/// Removes a device, after the user has shown who they are.
+async fn delete(
+    caller: Auth<Device>,
+    State(accounts): State<Arc<Accounts>>,
+    PathParams(path): PathParams<DevicePath>,
+    OptionalBody(body): OptionalBody<Map<String, Value>>,
+) -> Result<Json<Value>, ApiError> {
+    let name = format!("DELETE /devices/{}", path.device_id);
+    by_password(&name, caller.user)
+        .authenticate(&accounts, body)
+        .await?;
+    accounts
+        .delete_devices(caller.user, vec![path.device_id])
+        .await
+        .map_err(account_error)?;
+    Ok(Json(json!({})))
+}
+
+#[derive(Debug, Deserialize)]
+struct DeleteBody {
+    devices: Vec<String>,
+}
+
+/// Removes devices, after the user has shown who they are.
+async fn delete_many(
+    caller: Auth<Device>,
+    State(accounts): State<Arc<Accounts>>,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Json<Value>, ApiError> {
+    read(&body)?;
+    let operation = by_password("POST /delete_devices", caller.user);
+    let completed = operation.authenticate(&accounts, body).await?;
+    let devices = read(&completed.parameters)?.devices;
+    accounts
+        .delete_devices(caller.user, devices)
+        .await
+        .map_err(account_error)?;
+    Ok(Json(json!({})))
+}
+
+/// Reads the devices to remove.
+fn read(body: &Map<String, Value>) -> Result<DeleteBody, ApiError> {
+    if !body.contains_key("devices") {
+        return Err(ApiError::missing_param("devices"));
+    }
+    DeleteBody::deserialize(body).map_err(|error| ApiError::bad_json(error.to_string()))
+}
+
+/// An operation for which the user gives the password again.
+fn by_password(name: &str, user: UserNum) -> Operation<'_> {
+    Operation {
+        name,
+        user: Some(user),
+        flows: vec![vec![Stage::Password]],
+    }
+}

@@ -1,0 +1,41 @@
+//! Endpoints about accounts.
+
+mod account_data;
+mod authenticator;
+mod devices;
+mod filters;
+mod login;
+mod profile;
+mod push_rules;
+mod register;
+mod shared_secret;
+mod whoami;
+
+use heliograph_http::{ApiError, DeviceIdentity, RouteTable};
+
+pub use authenticator::Authenticator;
+
+use crate::App;
+
+/// The routes of this area.
+pub(crate) fn routes() -> RouteTable<App> {
+    RouteTable::new()
+        .merge(login::routes())
+        .merge(register::routes())
+        .merge(shared_secret::routes())
+        .merge(whoami::routes())
+        .merge(devices::routes())
+        .merge(profile::routes())
+        .merge(account_data::routes())
+        .merge(filters::routes())
+        .merge(push_rules::routes())
+}
+
+/// Checks that a path names the caller.
+fn own(caller: &DeviceIdentity, user_id: &str) -> Result<(), ApiError> {
+    if caller.user_id == user_id {
+        Ok(())
+    } else {
+        Err(ApiError::forbidden("That belongs to another user"))
+    }
+}

@@ -1,0 +1,151 @@
+//! `POST /register`, `GET /register/available`,
+//! `GET /register/m.login.registration_token/validity`
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#legacy-account-registration>
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use heliograph_accounts::{Accounts, NewDevice, Registration, Stage};
+use heliograph_http::{
+    ApiError, AuthKind, Json, OptionalBody, Params, RateClass, Route, RouteTable,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::login::session_json;
+use crate::{App, ClientSettings, RegistrationRule, errors::account_error, uia::Operation};
+
+pub(super) fn routes() -> RouteTable<App> {
+    let available = "/_matrix/client/v3/register/available";
+    let validity = "/_matrix/client/v1/register/m.login.registration_token/validity";
+    RouteTable::new()
+        .route(
+            Route::post("/_matrix/client/v3/register", AuthKind::None, register)
+                .rate_limit(RateClass::Registration),
+        )
+        .route(
+            Route::get(available, AuthKind::None, is_available).rate_limit(RateClass::Registration),
+        )
+        .route(Route::get(validity, AuthKind::None, is_valid).rate_limit(RateClass::Registration))
+}
+
+#[derive(Debug, Deserialize)]
+struct RegisterParams {
+    #[serde(default)]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    #[default]
+    User,
+    Guest,
+}
+
+#[derive(Deserialize)]
+struct RegisterBody {
+    username: Option<String>,
+    password: Option<String>,
+    device_id: Option<String>,
+    initial_device_display_name: Option<String>,
+    #[serde(default)]
+    inhibit_login: bool,
+}
+
+/// The ways to authenticate a registration, if it is open.
+fn flows(settings: &ClientSettings) -> Result<Vec<Vec<Stage>>, ApiError> {
+    match settings.registration {
+        RegistrationRule::Closed => Err(ApiError::forbidden("Registration is closed")),
+        RegistrationRule::ByToken => Ok(vec![vec![Stage::RegistrationToken]]),
+        RegistrationRule::Open => Ok(vec![vec![Stage::Dummy]]),
+    }
+}
+
+/// Makes an account.
+async fn register(
+    State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
+    Params(params): Params<RegisterParams>,
+    OptionalBody(body): OptionalBody<Map<String, Value>>,
+) -> Result<Json<Value>, ApiError> {
+    let flows = flows(&settings)?;
+    if params.kind == Kind::Guest {
+        return Err(ApiError::forbidden("Guests cannot register here"));
+    }
+    let wanted = read(&body)?;
+    if let Some(name) = &wanted.username {
+        accounts
+            .username_available(name)
+            .await
+            .map_err(account_error)?;
+    }
+    let operation = Operation {
+        name: "POST /register",
+        user: None,
+        flows,
+    };
+    let completed = operation.authenticate(&accounts, body).await?;
+    let wanted = read(&completed.parameters)?;
+    let device = NewDevice {
+        device_id: wanted.device_id,
+        initial_display_name: wanted.initial_device_display_name,
+    };
+    let registration = Registration {
+        localpart: wanted.username,
+        password: wanted.password,
+        registration_token: completed.registration_token,
+        device: (!wanted.inhibit_login).then_some(device),
+        ..Registration::default()
+    };
+    let registered = accounts
+        .register(registration)
+        .await
+        .map_err(account_error)?;
+    let user_id = registered.user_id.as_str();
+    Ok(Json(match &registered.session {
+        Some(session) => session_json(user_id, session, &settings),
+        None => json!({ "user_id": user_id, "home_server": settings.server_name }),
+    }))
+}
+
+/// Reads the parameters of a registration.
+fn read(parameters: &Map<String, Value>) -> Result<RegisterBody, ApiError> {
+    RegisterBody::deserialize(parameters).map_err(|error| ApiError::bad_json(error.to_string()))
+}
+
+#[derive(Debug, Deserialize)]
+struct AvailableParams {
+    username: String,
+}
+
+/// Whether a user name could be registered.
+async fn is_available(
+    State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
+    Params(params): Params<AvailableParams>,
+) -> Result<Json<Value>, ApiError> {
+    flows(&settings)?;
+    accounts
+        .username_available(&params.username)
+        .await
+        .map_err(account_error)?;
+    Ok(Json(json!({ "available": true })))
+}
+
+#[derive(Deserialize)]
+struct ValidityParams {
+    token: String,
+}
+
+/// Whether a registration token would be accepted.
+async fn is_valid(
+    State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
+    Params(params): Params<ValidityParams>,
+) -> Result<Json<Value>, ApiError> {
+    flows(&settings)?;
+    let valid = accounts.is_registration_token_valid(&params.token).await;
+    Ok(Json(json!({ "valid": valid.map_err(account_error)? })))
+}

@@ -1,0 +1,103 @@
+//! Errors of the domain crates as answers: one `match` for each, without a catch-all, so that a
+//! new error does not compile until someone has decided its answer.
+
+use heliograph_accounts::AccountError;
+use heliograph_http::{ApiError, ErrCode};
+use heliograph_rooms::RoomError;
+use heliograph_sync::SyncError;
+use heliograph_tables::StoreError;
+use heliograph_work::PoolError;
+
+/// The answer to an error of a room.
+pub(crate) fn room_error(error: RoomError) -> ApiError {
+    match error {
+        RoomError::UnknownRoom => ApiError::not_found("Unknown room"),
+        RoomError::UnknownEvent => ApiError::not_found("Event not found"),
+        RoomError::UnknownState => ApiError::not_found("State not found"),
+        RoomError::Forbidden(text) => ApiError::forbidden(text),
+        RoomError::Invalid(text) => {
+            ApiError::new(ErrCode::M_UNKNOWN, text).with_status(http::StatusCode::BAD_REQUEST)
+        }
+        RoomError::BadContent(text) => ApiError::bad_json(text),
+        RoomError::TooLarge(text) => ApiError::new(ErrCode::M_TOO_LARGE, text),
+        RoomError::UnsupportedVersion => ApiError::new(
+            ErrCode::M_UNSUPPORTED_ROOM_VERSION,
+            "This server does not make rooms of that version",
+        ),
+        RoomError::NotLocal => ApiError::not_found("No known server is in the room"),
+        RoomError::Store(error) => store_error(error),
+        RoomError::Busy(error) => pool_error(error),
+        error @ RoomError::Inconsistent(_) => ApiError::internal(error),
+    }
+}
+
+/// The answer to an error of a sync.
+pub(crate) fn sync_error(error: SyncError) -> ApiError {
+    match error {
+        SyncError::DeviceGone => ApiError::unknown_token(false),
+        SyncError::Room(error) => room_error(error),
+        SyncError::Store(error) => store_error(error),
+        SyncError::Busy(error) => pool_error(error),
+        error @ SyncError::Inconsistent(_) => ApiError::internal(error),
+    }
+}
+
+/// The answer to an error of the store.
+pub(crate) fn store_error(error: StoreError) -> ApiError {
+    match error {
+        error @ (StoreError::Corrupt { .. } | StoreError::Read(_)) => ApiError::internal(error),
+        error @ (StoreError::ReadOnly(_) | StoreError::Full | StoreError::Closed) => {
+            ApiError::unavailable(error)
+        }
+    }
+}
+
+/// The answer when too much waits.
+pub(crate) fn pool_error(error: PoolError) -> ApiError {
+    match error {
+        PoolError::Full => ApiError::limit_exceeded(std::time::Duration::from_secs(1)),
+        error @ PoolError::Panicked { .. } => ApiError::internal(error),
+        error @ PoolError::Stopping => ApiError::unavailable(error),
+    }
+}
+
+/// The answer to an error of an account.
+pub(crate) fn account_error(error: AccountError) -> ApiError {
+    match error {
+        AccountError::InvalidUsername(error) => {
+            ApiError::new(ErrCode::M_INVALID_USERNAME, error.to_string())
+        }
+        error @ AccountError::ReservedUsername => {
+            ApiError::new(ErrCode::M_EXCLUSIVE, error.to_string())
+        }
+        error @ AccountError::UserInUse => ApiError::new(ErrCode::M_USER_IN_USE, error.to_string()),
+        error @ (AccountError::UnknownUser
+        | AccountError::UnknownDevice
+        | AccountError::UnknownToken) => ApiError::not_found(error.to_string()),
+        error @ (AccountError::BadCredentials
+        | AccountError::NoSharedSecret
+        | AccountError::BadMac
+        | AccountError::BadRegistrationToken) => ApiError::forbidden(error.to_string()),
+        error @ AccountError::Deactivated => {
+            ApiError::new(ErrCode::M_USER_DEACTIVATED, error.to_string())
+        }
+        error @ AccountError::WeakPassword(_) => {
+            ApiError::new(ErrCode::M_WEAK_PASSWORD, error.to_string())
+        }
+        error @ (AccountError::UnknownSession
+        | AccountError::OperationChanged
+        | AccountError::BadNonce) => ApiError::new(ErrCode::M_UNKNOWN, error.to_string())
+            .with_status(http::StatusCode::BAD_REQUEST),
+        error @ AccountError::Invalid(_) => ApiError::invalid_param(error.to_string()),
+        error @ AccountError::TooLarge(_) => ApiError::new(ErrCode::M_TOO_LARGE, error.to_string()),
+        error @ AccountError::TooMany(_) => {
+            ApiError::new(ErrCode::M_LIMIT_EXCEEDED, error.to_string())
+                .with_status(http::StatusCode::FORBIDDEN)
+        }
+        error @ AccountError::NotSettable => ApiError::new(ErrCode::M_BAD_JSON, error.to_string())
+            .with_status(http::StatusCode::METHOD_NOT_ALLOWED),
+        AccountError::Store(error) => store_error(error),
+        AccountError::Busy(error) => pool_error(error),
+        error @ AccountError::Inconsistent(_) => ApiError::internal(error),
+    }
+}

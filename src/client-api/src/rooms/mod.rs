@@ -1,0 +1,31 @@
+//! Endpoints about rooms.
+
+mod context;
+mod create;
+mod events;
+mod members;
+mod membership;
+mod messages;
+mod receipts;
+mod send;
+mod state;
+mod typing;
+
+use heliograph_http::RouteTable;
+
+use crate::App;
+
+/// The routes of this area.
+pub(crate) fn routes() -> RouteTable<App> {
+    RouteTable::new()
+        .merge(create::routes())
+        .merge(membership::routes())
+        .merge(send::routes())
+        .merge(state::routes())
+        .merge(events::routes())
+        .merge(context::routes())
+        .merge(messages::routes())
+        .merge(members::routes())
+        .merge(receipts::routes())
+        .merge(typing::routes())
+}

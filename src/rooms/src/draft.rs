@@ -1,0 +1,159 @@
+//! Events that users of this server send: made, checked and taken in.
+
+use std::{cell::RefCell, sync::Arc};
+
+use heliograph_core::{
+    auth::{self, PowerLevels},
+    builder::EventBuilder,
+    ids::EventIdx,
+    json::Value,
+    pdu::Pdu,
+};
+use heliograph_tables::schema::{EventLocal, Membership, Standing};
+use ruma_common::{OwnedEventId, OwnedUserId, UserId};
+
+use crate::{RoomError, append::NewEvent, work::RoomWork};
+
+/// An event as a user wants it, without its place in the graph.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Who sends it.
+    pub sender: OwnedUserId,
+    /// Its type.
+    pub event_type: String,
+    /// Its state key, if it is a state event.
+    pub state_key: Option<String>,
+    /// Its content.
+    pub content: Value,
+    /// What it redacts.
+    pub redacts: Option<OwnedEventId>,
+}
+
+impl RoomWork<'_> {
+    /// Makes an event of a draft on top of the room as it stands, checks it against the current
+    /// state, and takes it in.
+    ///
+    /// # Errors
+    /// [`RoomError::Forbidden`] when the room's state does not allow it,
+    /// [`RoomError::BadContent`] and [`RoomError::TooLarge`] when no event can be made of it.
+    pub(crate) fn send(
+        &mut self,
+        draft: Draft,
+        local: Option<EventLocal>,
+    ) -> Result<(EventIdx, Arc<Pdu>), RoomError> {
+        let builder = self.place(draft)?;
+        let pdu = builder.build(self.version(), &*self.inner.signer)?;
+        self.check_current(&pdu)?;
+        let pdu = Arc::new(pdu);
+        let state_before = self.live.head.state;
+        let new = NewEvent {
+            pdu: Arc::clone(&pdu),
+            standing: Standing::Accepted,
+            state_before,
+            local,
+        };
+        let idx = self.append(&new)?;
+        Ok((idx, pdu))
+    }
+
+    /// Gives a draft its parents, its auth events and its time.
+    fn place(&mut self, draft: Draft) -> Result<EventBuilder, RoomError> {
+        let types = auth::auth_types(
+            &draft.event_type,
+            &draft.sender,
+            draft.state_key.as_deref(),
+            &draft.content,
+            self.version(),
+        )
+        .map_err(|error| RoomError::BadContent(error.to_string()))?;
+        let state = self.live.head.state;
+        let mut auth_events = Vec::with_capacity(types.len());
+        for (event_type, key) in types {
+            if let Some(idx) = self.state_at(state, &event_type, &key)? {
+                auth_events.push(self.pdu(idx)?.event_id().to_owned());
+            }
+        }
+        let is_create = draft.event_type == "m.room.create";
+        let names_room = !is_create
+            || self
+                .version()
+                .rules()
+                .event_format
+                .require_room_create_room_id;
+        Ok(EventBuilder {
+            room_id: names_room.then(|| self.live.id.clone()),
+            sender: draft.sender,
+            event_type: draft.event_type,
+            state_key: draft.state_key,
+            content: draft.content,
+            redacts: draft.redacts,
+            prev_events: self.live.tips.iter().map(|(_, id)| id.clone()).collect(),
+            auth_events,
+            depth: self.live.head.depth.saturating_add(1),
+            origin_server_ts: self.inner.clock.now_ms(),
+        })
+    }
+
+    /// Checks an event against the room's current state.
+    fn check_current(&mut self, pdu: &Pdu) -> Result<(), RoomError> {
+        let state = self.live.head.state;
+        if pdu.state_key().is_none() && pdu.type_str() != "m.room.redaction" {
+            let sender = self.user_num(pdu.sender().as_str())?;
+            let membership = self.member_at(state, sender)?.map(|m| m.membership);
+            let power = self.power_levels()?;
+            let joined = membership == Some(Membership::Join);
+            return auth::message_allowed(joined, &power, pdu.sender(), pdu.type_str())
+                .map_err(|error| RoomError::Forbidden(error.to_string()));
+        }
+        self.check_by_rules(pdu, state)
+    }
+
+    /// Checks an event against a state by the whole rules.
+    pub(crate) fn check_by_rules(
+        &self,
+        pdu: &Pdu,
+        state: heliograph_tables::schema::StateRoot,
+    ) -> Result<(), RoomError> {
+        let failed = RefCell::new(None);
+        let fetch = |event_type: &str, key: &str| {
+            let found = self
+                .state_at(state, event_type, key)
+                .and_then(|idx| idx.map(|idx| self.pdu(idx)).transpose());
+            found.unwrap_or_else(|error| {
+                failed.replace(Some(error));
+                None
+            })
+        };
+        let verdict = auth::check_state_dependent(self.version(), pdu, fetch);
+        if let Some(error) = failed.into_inner() {
+            return Err(error);
+        }
+        verdict.map_err(|error| RoomError::Forbidden(error.to_string()))
+    }
+
+    /// The power levels in the current state, parsed once for each event that sets them.
+    pub(crate) fn power_levels(&mut self) -> Result<Arc<PowerLevels>, RoomError> {
+        let state = self.live.head.state;
+        let idx = self.state_at(state, "m.room.power_levels", "")?;
+        if let Some((known, levels)) = &self.live.power
+            && *known == idx
+        {
+            return Ok(Arc::clone(levels));
+        }
+        let event = idx.map(|idx| self.pdu(idx)).transpose()?;
+        let create = self.pdu(self.live.info.create)?;
+        let levels = PowerLevels::new(self.version(), event.as_deref(), &create)
+            .map_err(|error| RoomError::Forbidden(error.to_string()))?;
+        let levels = Arc::new(levels);
+        self.live.power = Some((idx, Arc::clone(&levels)));
+        Ok(levels)
+    }
+
+    /// A user's membership in the current state.
+    pub(crate) fn membership(&mut self, user: &UserId) -> Result<Option<Membership>, RoomError> {
+        let num = self.user_num(user.as_str())?;
+        Ok(self
+            .member_at(self.live.head.state, num)?
+            .map(|m| m.membership))
+    }
+}

@@ -1,0 +1,70 @@
+//! Why a room did not do what was asked, by what the caller can do about it.
+
+use heliograph_core::builder::BuildError;
+use heliograph_tables::StoreError;
+use heliograph_work::PoolError;
+
+use crate::state::StateError;
+
+/// Why a room did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RoomError {
+    /// This server does not know the room, or the user may not know that it exists.
+    #[error("room not found")]
+    UnknownRoom,
+    /// There is no such event, or the user may not see it.
+    #[error("event not found")]
+    UnknownEvent,
+    /// There is no such state entry.
+    #[error("no such state")]
+    UnknownState,
+    /// The room's rules or its state do not allow it; the text says which rule.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The request contradicts the spec in itself.
+    #[error("{0}")]
+    Invalid(String),
+    /// The content does not have the shape that the spec demands, or numbers that it forbids.
+    #[error("{0}")]
+    BadContent(String),
+    /// The event, or a string in it, is over the spec's limit.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The room version is not one that this server makes rooms with.
+    #[error("unsupported room version")]
+    UnsupportedVersion,
+    /// Only servers that are in the room could answer.
+    #[error("no server in the room is known")]
+    NotLocal,
+    /// The store failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too much is going on.
+    #[error(transparent)]
+    Busy(#[from] PoolError),
+    /// Stored rows contradict each other.
+    #[error("the room's stored state is inconsistent: {0}")]
+    Inconsistent(&'static str),
+}
+
+impl From<StateError> for RoomError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Store(error) => Self::Store(error),
+            other => {
+                tracing::error!(error = %other, "state could not be computed");
+                Self::Inconsistent("state")
+            }
+        }
+    }
+}
+
+impl From<BuildError> for RoomError {
+    fn from(error: BuildError) -> Self {
+        if error.is_too_large() {
+            Self::TooLarge(error.to_string())
+        } else {
+            Self::BadContent(error.to_string())
+        }
+    }
+}

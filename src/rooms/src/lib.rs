@@ -1,0 +1,151 @@
+//! Rooms: the DAG, authorisation, state, resolution, the timeline, visibility, receipts, typing.
+//!
+//! This crate must never know HTTP, errcodes or the network: what other servers have is fetched
+//! elsewhere and submitted here.
+//!
+//! Entry points: [`Rooms`] (changes, one writer a room), [`RoomsView`] (reading at one moment),
+//! [`state`] (the trees and resolution).
+
+mod append;
+mod content;
+mod create;
+mod draft;
+mod error;
+mod events;
+mod history;
+mod live;
+mod membership;
+mod reading;
+mod receipts;
+mod redactions;
+mod resolve;
+mod rooms_view;
+mod send;
+mod serving;
+pub mod state;
+mod typing;
+mod visibility;
+mod work;
+
+use std::sync::Arc;
+
+use heliograph_core::signing::Signer;
+use heliograph_tables::{Store, interner::Interner};
+use heliograph_work::{Pool, RandomSourceExt, SharedClock, SharedRandom};
+
+pub use create::{InitialState, NewRoom, Preset};
+pub use draft::Draft;
+pub use error::RoomError;
+pub use events::Events;
+pub use history::{Page, PageRequest, after, place_of_position};
+pub use membership::{Action, MembershipChange};
+pub use reading::StateReader;
+pub use receipts::{ReceiptPlace, ReceiptRow, ReceiptType, since as receipts_since};
+pub use rooms_view::RoomsView;
+pub use send::{Sender, Transaction};
+pub use serving::{Presenter, Reader, SharedEvent, push_string};
+pub use typing::Typing;
+pub use visibility::{HistoryVisibility, Visibility};
+
+use crate::{live::Registry, serving::SharedEvents, state::States};
+
+/// Sizes of this crate's caches, in entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Parsed events.
+    pub event_cache: usize,
+    /// Events as clients get them.
+    pub client_event_cache: usize,
+    /// Nodes of the state trees.
+    pub node_cache: usize,
+}
+
+/// What the crate is built from.
+pub struct Parts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The names of the process.
+    pub interner: Arc<Interner>,
+    /// Where synchronous code runs.
+    pub pool: Pool,
+    /// The time.
+    pub clock: SharedClock,
+    /// Randomness, for room ids.
+    pub random: SharedRandom,
+    /// This server's name and signing key.
+    pub signer: Arc<dyn Signer>,
+}
+
+/// All rooms of this server.
+#[derive(Clone)]
+pub struct Rooms {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What all changes and all readers share.
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) interner: Arc<Interner>,
+    pub(crate) pool: Pool,
+    pub(crate) clock: SharedClock,
+    random: SharedRandom,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) events: Events,
+    pub(crate) shared: SharedEvents,
+    pub(crate) states: States,
+    pub(crate) live: Registry,
+    pub(crate) typing: Typing,
+}
+
+impl Rooms {
+    /// Rooms over a store.
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        let Parts {
+            store,
+            interner,
+            pool,
+            clock,
+            random,
+            signer,
+        } = parts;
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                interner,
+                pool,
+                clock,
+                random,
+                signer,
+                events: Events::new(settings.event_cache),
+                shared: SharedEvents::new(settings.client_event_cache),
+                states: States::new(settings.node_cache),
+                live: Registry::default(),
+                typing: Typing::default(),
+            }),
+        }
+    }
+
+    /// Who is typing.
+    pub fn typing(&self) -> &Typing {
+        &self.inner.typing
+    }
+}
+
+impl Inner {
+    /// This server's name.
+    pub(crate) fn server_name(&self) -> &str {
+        self.signer.server_name()
+    }
+
+    /// Whether a user id is of this server.
+    pub(crate) fn is_local(&self, user_id: &str) -> bool {
+        user_id
+            .split_once(':')
+            .is_some_and(|(_, server)| server == self.server_name())
+    }
+
+    /// Random letters, for names that must not be guessed.
+    pub(crate) fn random_letters(&self, len: usize) -> String {
+        self.random.letters_and_digits(len)
+    }
+}

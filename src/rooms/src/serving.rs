@@ -1,0 +1,315 @@
+//! Events as clients get them.
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#room-event-format>
+//!
+//! An event's own part is made once and shared; `unsigned` is made for each reader and spliced in.
+
+use std::{fmt::Write, sync::Arc};
+
+use heliograph_core::ids::{DeviceNum, EventIdx, RoomNum, UserNum};
+use heliograph_tables::{
+    View,
+    schema::{EVENT_LOCAL, EventStatus},
+};
+use quick_cache::sync::Cache;
+use ruma_common::OwnedRoomId;
+
+use crate::{Inner, RoomError, visibility::Visibility};
+
+/// The shared part of an event: a JSON object without `room_id`, `unsigned` and closing brace.
+#[derive(Debug)]
+pub struct SharedEvent {
+    /// The JSON so far.
+    pub open_json: Box<str>,
+    /// The event's id.
+    pub event_id: Box<str>,
+    /// Who sent it.
+    pub sender: Box<str>,
+    /// Its type.
+    pub event_type: Box<str>,
+    /// Its state key.
+    pub state_key: Option<Box<str>>,
+    /// When it was sent by its server's clock, milliseconds since the Unix epoch.
+    pub origin_server_ts: u64,
+    /// Whether the content has a `url` that is a string.
+    pub has_url: bool,
+}
+
+/// Shared parts, by event and by whether it is redacted.
+#[derive(Debug)]
+pub(crate) struct SharedEvents(Cache<(RoomNum, EventIdx, bool), Arc<SharedEvent>>);
+
+impl SharedEvents {
+    /// A cache of `capacity` events.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self(Cache::new(capacity))
+    }
+
+    /// The shared part of an event.
+    pub(crate) fn get(
+        &self,
+        inner: &Inner,
+        view: &View,
+        (room, idx): (RoomNum, EventIdx),
+        redacted: bool,
+    ) -> Result<Arc<SharedEvent>, RoomError> {
+        if let Some(shared) = self.0.get(&(room, idx, redacted)) {
+            return Ok(shared);
+        }
+        let stored = inner.events.stored(view, room, idx)?;
+        let version = inner.events.version(view, room)?;
+        let mut json = String::new();
+        stored
+            .client_json(version, &mut json)
+            .map_err(|_| RoomError::Inconsistent("event"))?;
+        let corrupt = |_| RoomError::Inconsistent("event");
+        let shared = Arc::new(SharedEvent {
+            open_json: json.into(),
+            event_id: stored.event_id(version).map_err(corrupt)?.as_str().into(),
+            sender: stored.sender().map_err(corrupt)?.into(),
+            event_type: stored.event_type().map_err(corrupt)?.into(),
+            state_key: stored.state_key().map_err(corrupt)?.map(Into::into),
+            origin_server_ts: stored.origin_server_ts(),
+            has_url: has_url(stored.content_json()),
+        });
+        self.0.insert((room, idx, redacted), Arc::clone(&shared));
+        Ok(shared)
+    }
+}
+
+/// Whether a content has a `url` that is a string: what `contains_url` filters by.
+fn has_url(content: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Content {
+        #[serde(default)]
+        url: Option<serde_json::Value>,
+    }
+    content.contains("\"url\"")
+        && serde_json::from_str::<Content>(content)
+            .is_ok_and(|c| c.url.is_some_and(|url| url.is_string()))
+}
+
+/// Who reads, and from which device.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader {
+    /// The user.
+    pub user: UserNum,
+    /// The device.
+    pub device: DeviceNum,
+}
+
+/// Makes the events of one room for one reader.
+pub struct Presenter<'a> {
+    inner: &'a Inner,
+    view: &'a View,
+    room: RoomNum,
+    room_id: OwnedRoomId,
+    reader: Option<(Reader, Arc<str>)>,
+    visibility: Visibility<'a>,
+    now_ms: u64,
+}
+
+impl<'a> Presenter<'a> {
+    pub(crate) fn new(
+        inner: &'a Inner,
+        view: &'a View,
+        room: RoomNum,
+        reader: Option<Reader>,
+    ) -> Result<Self, RoomError> {
+        let room_id = crate::rooms_view::room_id(view, room)?;
+        let visibility = Visibility::new(inner, view, room, reader.map(|r| r.user))?;
+        let reader = match reader {
+            Some(reader) => inner
+                .interner
+                .users
+                .name(view, reader.user)?
+                .map(|id| (reader, id)),
+            None => None,
+        };
+        let now_ms = inner.clock.now_ms();
+        Ok(Self {
+            inner,
+            view,
+            room,
+            room_id,
+            reader,
+            visibility,
+            now_ms,
+        })
+    }
+
+    /// What the reader may see.
+    pub const fn visibility(&self) -> &Visibility<'a> {
+        &self.visibility
+    }
+
+    pub(crate) const fn view(&self) -> &'a View {
+        self.view
+    }
+
+    pub(crate) const fn room(&self) -> RoomNum {
+        self.room
+    }
+
+    /// An event's content alone.
+    pub fn content(&self, idx: EventIdx) -> Result<String, RoomError> {
+        let stored = self.inner.events.stored(self.view, self.room, idx)?;
+        Ok(stored.content_json().to_owned())
+    }
+
+    /// An event as servers exchange it.
+    pub fn federation_event(&self, idx: EventIdx) -> Result<String, RoomError> {
+        let stored = self.inner.events.stored(self.view, self.room, idx)?;
+        Ok(stored.json().to_owned())
+    }
+
+    /// An event as stripped state.
+    ///
+    /// <https://spec.matrix.org/v1.19/client-server-api/#stripped-state>
+    pub fn stripped(&self, idx: EventIdx) -> Result<String, RoomError> {
+        let stored = self.inner.events.stored(self.view, self.room, idx)?;
+        let corrupt = |_| RoomError::Inconsistent("event");
+        let mut json = String::from("{\"type\":");
+        push_string(&mut json, &stored.event_type().map_err(corrupt)?);
+        json.push_str(",\"state_key\":");
+        let state_key = stored.state_key().map_err(corrupt)?;
+        push_string(&mut json, state_key.as_deref().unwrap_or_default());
+        json.push_str(",\"sender\":");
+        push_string(&mut json, &stored.sender().map_err(corrupt)?);
+        json.push_str(",\"content\":");
+        json.push_str(stored.content_json());
+        json.push('}');
+        Ok(json)
+    }
+
+    /// What is known of an event.
+    pub fn status(&self, idx: EventIdx) -> Result<EventStatus, RoomError> {
+        crate::history::status(self.view, self.room, idx)
+    }
+
+    /// The shared part of an event.
+    pub fn shared(
+        &self,
+        idx: EventIdx,
+        status: &EventStatus,
+    ) -> Result<Arc<SharedEvent>, RoomError> {
+        let redacted = status.redacted_by.is_some();
+        self.inner
+            .shared
+            .get(self.inner, self.view, (self.room, idx), redacted)
+    }
+
+    /// An event whole, with `room_id`: everywhere but in `/sync`.
+    pub fn event(&self, idx: EventIdx) -> Result<String, RoomError> {
+        let status = self.status(idx)?;
+        let shared = self.shared(idx, &status)?;
+        let mut json = String::from(&*shared.open_json);
+        json.push_str(",\"room_id\":");
+        push_string(&mut json, self.room_id.as_str());
+        self.push_unsigned(&mut json, idx, &status, &shared)?;
+        Ok(json)
+    }
+
+    /// An event without `room_id`, appended to `out`: as it stands in `/sync`.
+    pub fn push_sync_event(
+        &self,
+        out: &mut String,
+        idx: EventIdx,
+        status: &EventStatus,
+        shared: &SharedEvent,
+    ) -> Result<(), RoomError> {
+        out.push_str(&shared.open_json);
+        self.push_unsigned(out, idx, status, shared)
+    }
+
+    /// Appends `unsigned` and closes the event.
+    fn push_unsigned(
+        &self,
+        out: &mut String,
+        idx: EventIdx,
+        status: &EventStatus,
+        shared: &SharedEvent,
+    ) -> Result<(), RoomError> {
+        let age = self.now_ms.saturating_sub(shared.origin_server_ts);
+        // Writing into a string cannot fail.
+        write!(out, ",\"unsigned\":{{\"age\":{age}").ok();
+        if let Some(membership) = self.membership_at(status)? {
+            write!(out, ",\"membership\":\"{membership}\"").ok();
+        }
+        self.push_transaction(out, idx, shared)?;
+        if let Some(replaced) = status.replaces {
+            self.push_previous(out, replaced)?;
+        }
+        if let Some(redaction) = status.redacted_by {
+            out.push_str(",\"redacted_because\":");
+            out.push_str(&self.redaction(redaction)?);
+        }
+        out.push_str("}}");
+        Ok(())
+    }
+
+    fn membership_at(&self, status: &EventStatus) -> Result<Option<&'static str>, RoomError> {
+        if self.reader.is_none() || status.standing.is_outlier() {
+            return Ok(None);
+        }
+        let membership = self.visibility.membership_at(status)?;
+        Ok(Some(membership.map_or(
+            "leave",
+            heliograph_tables::schema::Membership::as_str,
+        )))
+    }
+
+    /// `transaction_id`, for the device that sent the event.
+    fn push_transaction(
+        &self,
+        out: &mut String,
+        idx: EventIdx,
+        shared: &SharedEvent,
+    ) -> Result<(), RoomError> {
+        let Some((reader, user_id)) = &self.reader else {
+            return Ok(());
+        };
+        if **user_id != *shared.sender {
+            return Ok(());
+        }
+        let Some(local) = self.view.get(&EVENT_LOCAL, &(self.room, idx))? else {
+            return Ok(());
+        };
+        if let Some(transaction) = local.transaction.filter(|_| local.device == reader.device) {
+            out.push_str(",\"transaction_id\":");
+            push_string(out, &transaction);
+        }
+        Ok(())
+    }
+
+    /// `prev_content`, `prev_sender` and `replaces_state`.
+    fn push_previous(&self, out: &mut String, replaced: EventIdx) -> Result<(), RoomError> {
+        let stored = self.inner.events.stored(self.view, self.room, replaced)?;
+        let version = self.inner.events.version(self.view, self.room)?;
+        let corrupt = |_| RoomError::Inconsistent("event");
+        out.push_str(",\"prev_content\":");
+        out.push_str(stored.content_json());
+        out.push_str(",\"prev_sender\":");
+        push_string(out, &stored.sender().map_err(corrupt)?);
+        out.push_str(",\"replaces_state\":");
+        push_string(out, stored.event_id(version).map_err(corrupt)?.as_str());
+        Ok(())
+    }
+
+    /// The redaction event that stands in `redacted_because`.
+    fn redaction(&self, idx: EventIdx) -> Result<String, RoomError> {
+        let status = self.status(idx)?;
+        let shared = self.shared(idx, &status)?;
+        let mut json = String::from(&*shared.open_json);
+        let age = self.now_ms.saturating_sub(shared.origin_server_ts);
+        json.push_str(",\"room_id\":");
+        push_string(&mut json, self.room_id.as_str());
+        write!(json, ",\"unsigned\":{{\"age\":{age}}}}}").ok();
+        Ok(json)
+    }
+}
+
+/// Appends text as a JSON string.
+pub fn push_string(out: &mut String, text: &str) {
+    heliograph_core::json::push_string(out, text);
+}

@@ -1,0 +1,368 @@
+//! The delta engine: what changed for one client over one stretch of the log.
+//!
+//! Cost follows what changed: with nothing new it looks at nothing; with a token that the tracker
+//! covers it reads the rooms that changed; else the user's rooms, one look each.
+
+use std::{collections::HashSet, sync::Arc};
+
+use heliograph_accounts::{AccountDataRow, Accounts};
+use heliograph_core::{
+    ids::{DeviceNum, Position, RoomNum, UserNum},
+    tokens::SyncToken,
+};
+use heliograph_rooms::{Reader, Rooms, RoomsView, receipts_since};
+use heliograph_tables::{
+    StoreError, View,
+    interner::Interner,
+    schema::{Membership, UserRoom},
+};
+
+use crate::{
+    delta::{Delta, JoinedRoom, RoomDelta},
+    filter::Filter,
+    lazy::LazyMembers,
+    request::{Stretch, SyncError, SyncRequest},
+    room::RoomReader,
+    tracker::Tracker,
+};
+
+/// Receipts of one room in one answer at most, the newest ones.
+const MAX_RECEIPTS: usize = 2000;
+/// Rooms that the tracker gives before the user's rooms are walked instead.
+const MAX_CHANGED_ROOMS: usize = 1000;
+
+/// What the engine reads from.
+pub(crate) struct Engine {
+    pub(crate) rooms: Rooms,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) interner: Arc<Interner>,
+    pub(crate) tracker: Arc<Tracker>,
+    pub(crate) lazy: LazyMembers,
+    /// Which life of the data this is.
+    pub(crate) epoch: u64,
+    /// Which process this is.
+    pub(crate) instance: u64,
+}
+
+/// One request at one moment.
+pub(crate) struct Ask<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) view: &'a View,
+    pub(crate) user: UserNum,
+    pub(crate) device: DeviceNum,
+    pub(crate) filter: &'a Filter,
+    pub(crate) full_state: bool,
+    pub(crate) use_state_after: bool,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) fn new(engine: &'a Engine, view: &'a View, request: &'a SyncRequest) -> Self {
+        Self {
+            engine,
+            view,
+            user: request.user,
+            device: request.device,
+            filter: &*request.filter,
+            full_state: request.full_state,
+            use_state_after: request.use_state_after,
+        }
+    }
+
+    pub(crate) fn rooms(&self) -> RoomsView<'a> {
+        self.engine.rooms.at(self.view)
+    }
+
+    pub(crate) const fn reader(&self) -> Reader {
+        Reader {
+            user: self.user,
+            device: self.device,
+        }
+    }
+}
+
+impl Engine {
+    /// The number of a user, if this server knows the user.
+    pub(crate) fn user_num(&self, view: &View, id: &str) -> Result<Option<UserNum>, StoreError> {
+        self.interner.users.find(view, id)
+    }
+
+    /// A user's id.
+    pub(crate) fn user_id(&self, view: &View, user: UserNum) -> Result<String, SyncError> {
+        let name = self.interner.users.name(view, user)?;
+        name.map(|n| n.to_string())
+            .ok_or(SyncError::Inconsistent("user without a name"))
+    }
+
+    /// Where a token stands at the moment of `view`: a token of another life of the data, or of
+    /// the future, counts as none.
+    pub(crate) fn stretch(&self, view: &View, since: Option<SyncToken>) -> Stretch {
+        let to = view.position();
+        let known = since.filter(|s| s.epoch == self.epoch && s.position <= to);
+        let typing_from = known
+            .filter(|s| s.instance == self.instance)
+            .map_or(0, |s| s.ephemeral);
+        Stretch {
+            from: known.map(|s| s.position),
+            to,
+            typing_from,
+        }
+    }
+
+    /// The rooms that the user is in or has to do with.
+    pub(crate) fn rooms_of(
+        &self,
+        view: &View,
+        user: UserNum,
+    ) -> Result<HashSet<RoomNum>, SyncError> {
+        let mut rooms = HashSet::new();
+        for row in self.rooms.at(view).rooms_of(user) {
+            let (room, standing) = row?;
+            if matches!(standing.membership, Membership::Join) {
+                rooms.insert(room);
+            }
+        }
+        Ok(rooms)
+    }
+
+    /// All that changed for a client.
+    pub(crate) fn delta(&self, view: &View, request: &SyncRequest) -> Result<Delta, SyncError> {
+        self.tracker.catch_up()?;
+        let stretch = self.stretch(view, request.since);
+        let ephemeral = self.rooms.typing().sequence();
+        let next = SyncToken {
+            epoch: self.epoch,
+            position: stretch.to,
+            to_device: 0,
+            instance: self.instance,
+            ephemeral,
+        };
+        let mut delta = Delta {
+            next,
+            joined: Vec::new(),
+            invited: Vec::new(),
+            knocked: Vec::new(),
+            left: Vec::new(),
+            account_data: Vec::new(),
+        };
+        let ask = Ask::new(self, view, request);
+        self.add_account_data(&ask, stretch, &mut delta)?;
+        for (room, standing) in self.candidates(&ask, stretch)? {
+            if ask
+                .filter
+                .room
+                .wants_room(ask.rooms().room_id(room)?.as_str())
+            {
+                self.add_room(&ask, stretch, (room, &standing), &mut delta)?;
+            }
+        }
+        Ok(delta)
+    }
+
+    /// The rooms to look at, with the user's standing in each.
+    fn candidates(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+    ) -> Result<Vec<(RoomNum, UserRoom)>, SyncError> {
+        let changed = match stretch.from {
+            Some(from) if !ask.full_state => self.tracker.rooms_after(from, MAX_CHANGED_ROOMS),
+            _ => None,
+        };
+        let Some(mut changed) = changed else {
+            return Ok(ask.rooms().rooms_of(ask.user).collect::<Result<_, _>>()?);
+        };
+        changed.extend(self.rooms.typing().rooms_changed_after(stretch.typing_from));
+        changed.sort_unstable();
+        changed.dedup();
+        let mut rooms = Vec::new();
+        for room in changed {
+            if let Some(standing) = ask.rooms().standing(ask.user, room)? {
+                rooms.push((room, standing));
+            }
+        }
+        Ok(rooms)
+    }
+
+    fn add_room(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        (room, standing): (RoomNum, &UserRoom),
+        delta: &mut Delta,
+    ) -> Result<(), SyncError> {
+        if standing.forgotten {
+            return Ok(());
+        }
+        let is_new = stretch.from.is_none_or(|from| standing.position > from);
+        match standing.membership {
+            Membership::Join => self.add_joined(ask, stretch, (room, standing), delta),
+            Membership::Invite if is_new => {
+                delta.invited.push((room, standing.event));
+                Ok(())
+            }
+            Membership::Knock if is_new => {
+                delta.knocked.push((room, standing.event));
+                Ok(())
+            }
+            Membership::Leave | Membership::Ban if is_new => {
+                self.add_left(ask, stretch, (room, standing), delta)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn add_joined(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        (room, standing): (RoomNum, &UserRoom),
+        delta: &mut Delta,
+    ) -> Result<(), SyncError> {
+        let own = self.since_joined(ask, stretch, (room, standing))?;
+        let head = ask.rooms().head(room)?;
+        let reader = RoomReader::new(ask, room)?;
+        let mut events = reader.events(own, &head)?;
+        events.limited |= own.from.is_none() && stretch.from.is_some();
+        events.account_data = self.room_account_data(ask, own, room)?;
+        let receipts = self.receipts(ask, own, room)?;
+        let typing = self.typing(ask, stretch, room);
+        let summary = reader.summary(own, &head)?;
+        let news = !events.is_empty() || !receipts.is_empty() || typing.is_some();
+        if news || summary.is_some() || stretch.from.is_none() || ask.full_state {
+            delta.joined.push(JoinedRoom {
+                events,
+                receipts,
+                typing,
+                summary,
+            });
+        }
+        Ok(())
+    }
+
+    /// The stretch that counts for a joined room: one that was joined since the last sync is told
+    /// from its beginning.
+    fn since_joined(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        (room, standing): (RoomNum, &UserRoom),
+    ) -> Result<Stretch, SyncError> {
+        let Some(from) = stretch.from.filter(|from| standing.position > *from) else {
+            return Ok(stretch);
+        };
+        // A member event that only changed the profile is no join.
+        let was_joined = match ask.rooms().head_at(room, from)? {
+            Some((_, head)) => ask
+                .rooms()
+                .state(room)
+                .member(head.state, ask.user)?
+                .is_some_and(|m| m.membership == Membership::Join),
+            None => false,
+        };
+        Ok(if was_joined {
+            stretch
+        } else {
+            Stretch {
+                from: None,
+                ..stretch
+            }
+        })
+    }
+
+    fn add_left(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        (room, standing): (RoomNum, &UserRoom),
+        delta: &mut Delta,
+    ) -> Result<(), SyncError> {
+        let archived = ask.filter.room.include_leave;
+        if stretch.from.is_none() && !archived {
+            return Ok(());
+        }
+        let reader = RoomReader::new(ask, room)?;
+        let to = standing.position;
+        let own = Stretch { to, ..stretch };
+        let events = match ask.rooms().head_at(room, to)? {
+            Some((_, head)) if standing.joined_until.is_some() => reader.events(own, &head)?,
+            _ => RoomDelta {
+                room,
+                timeline: vec![standing.event],
+                limited: false,
+                prev_batch: RoomReader::first_place(),
+                state: Vec::new(),
+                account_data: Vec::new(),
+            },
+        };
+        delta.left.push(events);
+        Ok(())
+    }
+
+    fn add_account_data(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        delta: &mut Delta,
+    ) -> Result<(), SyncError> {
+        let rows = self.account_data(ask, stretch, None)?;
+        let wanted = |kind: &str| ask.filter.account_data.wants_type(kind);
+        delta.account_data = rows.into_iter().filter(|row| wanted(&row.kind)).collect();
+        Ok(())
+    }
+
+    fn room_account_data(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        room: RoomNum,
+    ) -> Result<Vec<AccountDataRow>, SyncError> {
+        let rows = self.account_data(ask, stretch, Some(room))?;
+        let wanted = |kind: &str| ask.filter.room.account_data.wants_type(kind);
+        Ok(rows.into_iter().filter(|row| wanted(&row.kind)).collect())
+    }
+
+    fn account_data(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        room: Option<RoomNum>,
+    ) -> Result<Vec<AccountDataRow>, SyncError> {
+        let after = stretch.from.unwrap_or(Position(0));
+        Ok(match stretch.from {
+            Some(_) => self
+                .accounts
+                .account_data_since(ask.view, ask.user, room, after)?,
+            None => self.accounts.all_account_data(ask.view, ask.user, room)?,
+        })
+    }
+
+    fn receipts(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        room: RoomNum,
+    ) -> Result<Vec<heliograph_rooms::ReceiptRow>, SyncError> {
+        if !ask.filter.room.ephemeral.wants_type("m.receipt") {
+            return Ok(Vec::new());
+        }
+        let bounds = (stretch.from.unwrap_or(Position(0)), stretch.to);
+        Ok(receipts_since(
+            ask.view,
+            (room, ask.user),
+            bounds,
+            MAX_RECEIPTS,
+        )?)
+    }
+
+    fn typing(&self, ask: &Ask<'_>, stretch: Stretch, room: RoomNum) -> Option<Vec<UserNum>> {
+        if !ask.filter.room.ephemeral.wants_type("m.typing") {
+            return None;
+        }
+        let typing = self
+            .rooms
+            .typing()
+            .changed_after(room, stretch.typing_from)?;
+        // Nobody is told at first that nobody types.
+        (stretch.from.is_some() || !typing.is_empty()).then_some(typing)
+    }
+}

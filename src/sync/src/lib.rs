@@ -1,0 +1,184 @@
+//! The delta engine, the notifier and the encoders for `/sync`.
+//!
+//! This crate must never know how a room decides, and writes nothing: it reads the log and the
+//! indexes.
+//!
+//! Entry points: [`Sync`] (waits and answers), [`Filter`], [`Tracker`] (fed by the process's one
+//! log consumer).
+
+mod delta;
+mod encode;
+mod engine;
+mod event_fields;
+mod filter;
+mod lazy;
+mod request;
+mod room;
+mod tracker;
+
+use std::{sync::Arc, time::Duration};
+
+use heliograph_accounts::Accounts;
+use heliograph_rooms::Rooms;
+use heliograph_tables::{Op, Store, interner::Interner};
+use heliograph_work::Pool;
+use tokio::{sync::watch, time::Instant};
+
+pub use delta::{Delta, JoinedRoom, RoomDelta, Summary};
+pub use filter::{BadFilter, EventFilter, EventFormat, Filter, RoomFilter};
+pub use request::{SyncError, SyncRequest};
+pub use tracker::{Tracker, Wake};
+
+use crate::{
+    engine::{Ask, Engine},
+    lazy::LazyMembers,
+};
+
+/// Sizes and limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The longest that a request waits, milliseconds.
+    pub max_timeout_ms: u64,
+    /// Pairs of a client and a room for which lazily loaded members are remembered.
+    pub lazy_cache: usize,
+}
+
+/// What the crate is built from.
+pub struct Parts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The names of the process.
+    pub interner: Arc<Interner>,
+    /// Where synchronous code runs.
+    pub pool: Pool,
+    /// Rooms.
+    pub rooms: Rooms,
+    /// Accounts.
+    pub accounts: Arc<Accounts>,
+    /// What changed lately.
+    pub tracker: Arc<Tracker>,
+    /// A number that no other process of this database has had.
+    pub instance: u64,
+}
+
+/// Answers syncs.
+#[derive(Clone)]
+pub struct Sync {
+    store: Arc<dyn Store>,
+    pool: Pool,
+    engine: Arc<Engine>,
+    settings: Settings,
+}
+
+/// An answer, and whether it has news.
+struct Answer {
+    json: String,
+    empty: bool,
+}
+
+impl Sync {
+    /// Syncs over a store.
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        let Parts {
+            store,
+            interner,
+            pool,
+            rooms,
+            accounts,
+            tracker,
+            instance,
+        } = parts;
+        let epoch = store.epoch();
+        let lazy = LazyMembers::new(settings.lazy_cache);
+        let engine = Engine {
+            rooms,
+            accounts,
+            interner,
+            tracker,
+            lazy,
+            epoch,
+            instance,
+        };
+        Self {
+            store,
+            pool,
+            engine: Arc::new(engine),
+            settings,
+        }
+    }
+
+    /// Answers at once if there is news, if the sync is an initial one, or if no wait is wanted;
+    /// else when there is news or the time is over. A request that waits holds its token and its
+    /// filter, and costs no CPU.
+    ///
+    /// # Errors
+    /// [`SyncError::DeviceGone`] when the device is removed meanwhile; those of the store.
+    pub async fn sync(&self, request: SyncRequest) -> Result<String, SyncError> {
+        let timeout = request.timeout_ms.min(self.settings.max_timeout_ms);
+        let deadline = Instant::now() + Duration::from_millis(timeout);
+        let request = Arc::new(request);
+        let mut wake = if timeout > 0 && request.since.is_some() {
+            Some(self.watch(&request).await?)
+        } else {
+            None
+        };
+        loop {
+            if let Some(wake) = &mut wake {
+                wake.borrow_and_update();
+            }
+            let answer = self.answer(&request).await?;
+            let waits = answer.empty && !request.full_state;
+            let Some(wake) = wake.as_mut().filter(|_| waits) else {
+                return Ok(answer.json);
+            };
+            let woken = tokio::time::timeout_at(deadline, wake.changed()).await;
+            if wake.borrow().removed == Some(request.device) {
+                return Err(SyncError::DeviceGone);
+            }
+            if woken.is_err() {
+                return Ok(self.answer(&request).await?.json);
+            }
+        }
+    }
+
+    /// Subscribes to what concerns the user.
+    async fn watch(&self, request: &SyncRequest) -> Result<watch::Receiver<Wake>, SyncError> {
+        let (engine, store, user) = (
+            Arc::clone(&self.engine),
+            Arc::clone(&self.store),
+            request.user,
+        );
+        self.pool
+            .run(move || {
+                let tracker = Arc::clone(&engine.tracker);
+                tracker.watch(user, || engine.rooms_of(&store.view(Op::Sync), user))
+            })
+            .await?
+    }
+
+    /// What there is to tell now.
+    async fn answer(&self, request: &Arc<SyncRequest>) -> Result<Answer, SyncError> {
+        let (engine, store, request) = (
+            Arc::clone(&self.engine),
+            Arc::clone(&self.store),
+            Arc::clone(request),
+        );
+        self.pool
+            .run(move || {
+                let op = if request.since.is_some() {
+                    Op::Sync
+                } else {
+                    Op::InitialSync
+                };
+                let view = store.view(op);
+                let delta = engine.delta(&view, &request)?;
+                let initial = engine.stretch(&view, request.since).from.is_none();
+                let json = encode::encode(&Ask::new(&engine, &view, &request), &delta)?;
+                Ok(Answer {
+                    json,
+                    empty: delta.is_empty() && !initial,
+                })
+            })
+            .await?
+    }
+}
