@@ -87,6 +87,10 @@ pub struct BadFilter(String);
 impl Filter {
     /// Reads a filter.
     pub fn parse(json: &str) -> Result<Self, BadFilter> {
+        // A derived struct would also be read from an array.
+        if !json.trim_start().starts_with('{') {
+            return Err(BadFilter("it is not an object".to_owned()));
+        }
         serde_json::from_str(json).map_err(|error| BadFilter(error.to_string()))
     }
 }

@@ -182,3 +182,6 @@ impl Sync {
             .await?
     }
 }
+
+#[cfg(test)]
+mod tests;

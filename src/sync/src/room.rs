@@ -265,7 +265,9 @@ impl<'a> RoomReader<'a> {
             .rooms
             .state(self.room)
             .first_members(root, MAX_HERO_CANDIDATES)?;
-        let others = members.into_iter().filter(|(user, _)| *user != self.ask.user);
+        let others = members
+            .into_iter()
+            .filter(|(user, _)| *user != self.ask.user);
         let here = |m: Membership| matches!(m, Membership::Join | Membership::Invite);
         let (present, gone): (Vec<_>, Vec<_>) =
             others.partition(|(_, entry)| here(entry.membership));

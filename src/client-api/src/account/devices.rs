@@ -10,7 +10,7 @@ use heliograph_core::ids::UserNum;
 use heliograph_http::{
     ApiError, Auth, AuthKind, Body, Device, Json, OptionalBody, PathParams, Route, RouteTable,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{App, errors::account_error, uia::Operation};
@@ -39,16 +39,27 @@ struct DevicePath {
     device_id: String,
 }
 
-fn device_json(device: &DeviceInfo) -> Value {
-    let mut json = json!({ "device_id": device.device_id });
-    if let Some(name) = &device.display_name {
-        json["display_name"] = json!(name);
+/// A device as clients get it.
+#[derive(Debug, Serialize)]
+struct DeviceJson<'a> {
+    device_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_ip: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_ts: Option<u64>,
+}
+
+impl<'a> From<&'a DeviceInfo> for DeviceJson<'a> {
+    fn from(device: &'a DeviceInfo) -> Self {
+        Self {
+            device_id: &device.device_id,
+            display_name: device.display_name.as_deref(),
+            last_seen_ip: device.last_seen.as_ref().map(|seen| &*seen.ip),
+            last_seen_ts: device.last_seen.as_ref().map(|seen| seen.ts),
+        }
     }
-    if let Some(seen) = &device.last_seen {
-        json["last_seen_ip"] = json!(seen.ip);
-        json["last_seen_ts"] = json!(seen.ts);
-    }
-    json
 }
 
 /// The caller's devices.
@@ -57,7 +68,7 @@ async fn all(
     State(accounts): State<Arc<Accounts>>,
 ) -> Result<Json<Value>, ApiError> {
     let devices = accounts.devices(caller.user).await.map_err(account_error)?;
-    let devices: Vec<Value> = devices.iter().map(device_json).collect();
+    let devices: Vec<DeviceJson<'_>> = devices.iter().map(DeviceJson::from).collect();
     Ok(Json(json!({ "devices": devices })))
 }
 
@@ -68,7 +79,10 @@ async fn get(
     PathParams(path): PathParams<DevicePath>,
 ) -> Result<Json<Value>, ApiError> {
     let device = accounts.device_by_id(caller.user, &path.device_id).await;
-    Ok(Json(device_json(&device.map_err(account_error)?)))
+    let device = device.map_err(account_error)?;
+    serde_json::to_value(DeviceJson::from(&device))
+        .map(Json)
+        .map_err(ApiError::internal)
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,7 +11,7 @@ use heliograph_http::{
     RouteTable,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{App, ClientSettings, errors::account_error};
 
@@ -97,16 +97,23 @@ async fn login(
 
 /// What a client is told of its new session.
 pub(super) fn session_json(user_id: &str, session: &Session, settings: &ClientSettings) -> Value {
-    let mut answer = json!({
-        "user_id": user_id,
-        "access_token": session.access_token,
-        "device_id": session.device_id,
-        "home_server": settings.server_name,
-    });
+    let mut answer = Map::from_iter([
+        ("user_id".to_owned(), Value::from(user_id)),
+        (
+            "access_token".to_owned(),
+            Value::from(session.access_token.as_str()),
+        ),
+        ("device_id".to_owned(), Value::from(&*session.device_id)),
+        (
+            "home_server".to_owned(),
+            Value::from(settings.server_name.as_str()),
+        ),
+    ]);
     if let Some(url) = &settings.public_base_url {
-        answer["well_known"] = json!({ "m.homeserver": { "base_url": url } });
+        let well_known = json!({ "m.homeserver": { "base_url": url } });
+        answer.insert("well_known".to_owned(), well_known);
     }
-    answer
+    Value::Object(answer)
 }
 
 #[derive(Debug, Default, Deserialize)]

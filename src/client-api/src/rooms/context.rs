@@ -34,7 +34,7 @@ struct ContextPath {
     #[serde(rename = "roomId")]
     room_id: OwnedRoomId,
     #[serde(rename = "eventId")]
-    event_id: OwnedEventId,
+    event: OwnedEventId,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,7 +54,7 @@ async fn context(
     let limit = params.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let room_id = path.room_id.clone();
     let json = rooms.read(Op::History, &caller, room_id, move |reading| {
-        let event = reading.event(&path.event_id)?;
+        let event = reading.event(&path.event)?;
         around(reading, event, limit, &filter)
     });
     Ok(JsonBytes(json.await?.into()))

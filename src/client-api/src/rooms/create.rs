@@ -59,11 +59,13 @@ struct InitialStateBody {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum PresetBody {
-    PrivateChat,
-    TrustedPrivateChat,
-    PublicChat,
+    #[serde(rename = "private_chat")]
+    Private,
+    #[serde(rename = "trusted_private_chat")]
+    TrustedPrivate,
+    #[serde(rename = "public_chat")]
+    Public,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -118,9 +120,9 @@ fn new_room(
         })?,
     };
     let preset = match (body.preset, body.visibility) {
-        (Some(PresetBody::PrivateChat), _) | (None, VisibilityBody::Private) => Preset::PrivateChat,
-        (Some(PresetBody::TrustedPrivateChat), _) => Preset::TrustedPrivateChat,
-        (Some(PresetBody::PublicChat), _) | (None, VisibilityBody::Public) => Preset::PublicChat,
+        (Some(PresetBody::Private), _) | (None, VisibilityBody::Private) => Preset::PrivateChat,
+        (Some(PresetBody::TrustedPrivate), _) => Preset::TrustedPrivateChat,
+        (Some(PresetBody::Public), _) | (None, VisibilityBody::Public) => Preset::PublicChat,
     };
     let initial_state = body.initial_state.into_iter().map(|state| {
         let content = event_content(&state.content)?;

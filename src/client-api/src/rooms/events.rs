@@ -20,7 +20,7 @@ struct EventPath {
     #[serde(rename = "roomId")]
     room_id: OwnedRoomId,
     #[serde(rename = "eventId")]
-    event_id: OwnedEventId,
+    event: OwnedEventId,
 }
 
 /// One event that the caller may see.
@@ -31,7 +31,7 @@ async fn event(
 ) -> Result<JsonBytes, ApiError> {
     let room_id = path.room_id.clone();
     let json = rooms.read(Op::History, &caller, room_id, move |reading| {
-        let event = reading.event(&path.event_id)?;
+        let event = reading.event(&path.event)?;
         let presenter = reading
             .rooms
             .presenter(reading.room, Some(reading.reader))?;

@@ -134,7 +134,7 @@ async fn joined_members(
 ) -> Result<JsonBytes, ApiError> {
     let json = rooms.read(Op::ReadState, &caller, path.room_id, |reading| {
         let row = reading.rooms.standing(reading.user, reading.room)?;
-        if !row.is_some_and(|row| row.membership == Membership::Join) {
+        if row.is_none_or(|row| row.membership != Membership::Join) {
             return Err(RoomError::Forbidden("not joined to the room".to_owned()));
         }
         let root = reading.rooms.head(reading.room)?.state;

@@ -170,5 +170,8 @@ async fn set_fully_read(
         .must_be_joined(room, caller.user)
         .await
         .map_err(room_error)?;
-    accounts.set_fully_read(caller.user, room, event.as_str()).await.map_err(account_error)
+    accounts
+        .set_fully_read(caller.user, room, event.as_str())
+        .await
+        .map_err(account_error)
 }

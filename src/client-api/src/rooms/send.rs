@@ -84,7 +84,7 @@ struct RedactPath {
     #[serde(rename = "roomId")]
     room_id: OwnedRoomId,
     #[serde(rename = "eventId")]
-    event_id: OwnedEventId,
+    event: OwnedEventId,
     #[serde(rename = "txnId")]
     transaction_id: String,
 }
@@ -106,7 +106,7 @@ async fn redact(
         .map(|reason| ("reason", Value::from(reason.as_str())));
     let room = rooms.room_num(Op::Send, &path.room_id).await?;
     let transaction = Transaction {
-        scope: format!("redact/{}/{}", path.room_id, path.event_id),
+        scope: format!("redact/{}/{}", path.room_id, path.event),
         id: path.transaction_id,
     };
     let event_id = rooms
@@ -114,7 +114,7 @@ async fn redact(
         .redact(
             room,
             sender(&caller),
-            path.event_id,
+            path.event,
             Value::object(reason),
             transaction,
         )

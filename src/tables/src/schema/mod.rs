@@ -31,7 +31,7 @@ pub const ALL: &[&[&dyn AnyTable]] = &[
     EVENT_TABLES,
     ROOM_TABLES,
     USER_TABLES,
-    accounts::ACCOUNT_TABLES,
+    ACCOUNT_TABLES,
 ];
 
 /// The table with a prefix.
