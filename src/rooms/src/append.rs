@@ -7,7 +7,7 @@ use heliograph_core::{
     pdu::{Pdu, StoredPdu},
 };
 use heliograph_tables::{
-    Record,
+    Direction, Record,
     batch::PRESENT,
     codec::{Plain, UNSTAMPED},
     schema::{
@@ -33,16 +33,47 @@ pub(crate) struct NewEvent {
     pub(crate) state_before: StateRoot,
     /// How a client of this server sent it.
     pub(crate) local: Option<EventLocal>,
+    /// Where it stands in the timeline, if it is accepted.
+    pub(crate) place: Place,
+}
+
+/// Where an accepted event stands in the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// After the newest.
+    Newest,
+    /// After the newest and a gap, in a run of its own.
+    AfterGap,
+    /// In the past: it is no news to anybody and moves nothing on.
+    Past(TimelineKey),
+    /// Nowhere.
+    None,
+}
+
+impl Place {
+    /// Whether the event is news.
+    pub(crate) const fn is_live(self) -> bool {
+        matches!(self, Self::Newest | Self::AfterGap)
+    }
 }
 
 impl RoomWork<'_> {
-    /// Stores an event; an accepted one gets the newest place in the timeline and moves the head.
+    /// Stores an event; an accepted one gets its place in the timeline, and, if it is news, moves
+    /// the head.
     pub(crate) fn append(&mut self, new: &NewEvent) -> Result<EventIdx, RoomError> {
-        let idx = self.head().next_event;
-        let next = idx
-            .next()
-            .ok_or(RoomError::Inconsistent("event numbers are used up"))?;
-        self.head().next_event = next;
+        self.append_as(new, None)
+    }
+
+    /// The same for an event that may be here already, as an outlier.
+    pub(crate) fn append_as(
+        &mut self,
+        new: &NewEvent,
+        known: Option<EventIdx>,
+    ) -> Result<EventIdx, RoomError> {
+        let idx = match known {
+            Some(idx) => idx,
+            None => self.next_event()?,
+        };
         let (auth_events, auth_gen) = self.auth_edges(&new.pdu)?;
         let mut status = EventStatus {
             standing: new.standing,
@@ -59,14 +90,24 @@ impl RoomWork<'_> {
             self.enter_state(&new.pdu, state_key, idx, &mut status)?;
         }
         if new.standing == Standing::Accepted {
-            self.enter_timeline(&new.pdu, idx, &mut status)?;
+            self.enter_timeline(new, idx, &mut status)?;
         }
         self.write_event(&new.pdu, idx, &status, new.local.as_ref());
         let accepted = new.standing == Standing::Accepted;
         self.fresh.insert(idx, (Arc::clone(&new.pdu), status));
-        if accepted {
+        if accepted && new.place.is_live() {
             self.move_head(idx, &new.pdu)?;
         }
+        Ok(idx)
+    }
+
+    /// The number for a new event.
+    fn next_event(&mut self) -> Result<EventIdx, RoomError> {
+        let idx = self.head().next_event;
+        let next = idx
+            .next()
+            .ok_or(RoomError::Inconsistent("event numbers are used up"))?;
+        self.head().next_event = next;
         Ok(idx)
     }
 
@@ -117,23 +158,31 @@ impl RoomWork<'_> {
         Ok(())
     }
 
-    /// Gives a live event the next place.
+    /// Gives an accepted event its place.
     fn enter_timeline(
         &mut self,
-        pdu: &Pdu,
+        new: &NewEvent,
         idx: EventIdx,
         status: &mut EventStatus,
     ) -> Result<(), RoomError> {
-        let place = self.next_place()?;
+        let place = match new.place {
+            Place::Newest => self.next_place()?,
+            Place::AfterGap => self.next_segment()?,
+            Place::Past(place) => place,
+            Place::None => return Ok(()),
+        };
         status.timeline = Some(place);
-        status.position = Some(UNSTAMPED);
-        let state = pdu.state_key().is_some();
+        let (state, live) = (new.pdu.state_key().is_some(), new.place.is_live());
         let entry = TimelineEntry {
             event: idx,
             state,
-            live: true,
+            live,
         };
         self.batch.put(&TIMELINE, &(self.room, place), &entry);
+        if !live {
+            return Ok(());
+        }
+        status.position = Some(UNSTAMPED);
         let state_before = self.live.head.state;
         let live = LiveEvent {
             timeline: place,
@@ -147,7 +196,7 @@ impl RoomWork<'_> {
             &live,
         );
         self.live_events = self.live_events.saturating_add(1);
-        let sender = self.user_num(pdu.sender().as_str())?;
+        let sender = self.user_num(new.pdu.sender().as_str())?;
         let (room, event) = (self.room, idx);
         self.batch.record(Record::Event {
             room,
@@ -161,25 +210,54 @@ impl RoomWork<'_> {
     /// The place after the newest one.
     fn next_place(&mut self) -> Result<TimelineKey, RoomError> {
         let newest = self.live.head.newest;
-        let place = if newest == TimelineKey::default() {
-            TimelineKey::FIRST
-        } else {
-            match newest.index.checked_add(1) {
-                Some(index) => TimelineKey {
-                    segment: newest.segment,
-                    index,
-                },
-                None => TimelineKey {
-                    segment: newest
-                        .segment
-                        .checked_add(TimelineKey::SEGMENT_STEP)
-                        .ok_or(RoomError::Inconsistent("timeline segments are used up"))?,
-                    index: 0,
-                },
-            }
+        if newest == TimelineKey::default() {
+            self.head().newest = TimelineKey::FIRST;
+            return Ok(TimelineKey::FIRST);
+        }
+        let Some(index) = newest.index.checked_add(1) else {
+            return self.next_segment();
+        };
+        let place = TimelineKey {
+            segment: newest.segment,
+            index,
         };
         self.head().newest = place;
         Ok(place)
+    }
+
+    /// The first place of a new run above the newest.
+    fn next_segment(&mut self) -> Result<TimelineKey, RoomError> {
+        let newest = self.live.head.newest.segment;
+        let segment = newest
+            .checked_add(TimelineKey::SEGMENT_STEP)
+            .ok_or(RoomError::Inconsistent("timeline segments are used up"))?;
+        let place = TimelineKey { segment, index: 0 };
+        self.head().newest = place;
+        Ok(place)
+    }
+
+    /// The first place of the free run just below the one that a place is in.
+    pub(crate) fn free_segment_below(&self, place: TimelineKey) -> Result<TimelineKey, RoomError> {
+        let used_up = RoomError::Inconsistent("no room for history");
+        let segment = place.segment.checked_sub(1).ok_or(used_up)?;
+        let free = TimelineKey { segment, index: 0 };
+        let end = (
+            self.room,
+            TimelineKey {
+                segment: place.segment,
+                index: 0,
+            },
+        );
+        let taken = self
+            .view
+            .range(&TIMELINE, &(self.room, free), &end, Direction::Forward)
+            .next();
+        if taken.transpose()?.is_some() {
+            return Err(RoomError::Invalid(
+                "the history before that place is here".to_owned(),
+            ));
+        }
+        Ok(free)
     }
 
     fn write_event(
@@ -217,9 +295,15 @@ impl RoomWork<'_> {
 
     /// The state after the forward extremities together.
     fn state_over_tips(&mut self) -> Result<StateRoot, RoomError> {
+        let tips = self.live.head.extremities.clone();
+        self.state_over(&tips)
+    }
+
+    /// The state after some events together.
+    pub(crate) fn state_over(&mut self, events: &[EventIdx]) -> Result<StateRoot, RoomError> {
         let mut roots = Vec::new();
-        for idx in self.live.head.extremities.clone() {
-            let status = self.status(idx)?;
+        for idx in events {
+            let status = self.status(*idx)?;
             let root = status.state_after.unwrap_or(status.state_before);
             if !roots.contains(&root) {
                 roots.push(root);

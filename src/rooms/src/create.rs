@@ -19,7 +19,10 @@ use heliograph_tables::{
 use ruma_common::{OwnedRoomId, OwnedUserId, RoomId};
 
 use crate::{
-    Draft, Inner, RoomError, Rooms, Sender, append::NewEvent, live::LiveRoom, work::RoomWork,
+    Draft, Inner, RoomError, Rooms, Sender,
+    append::{NewEvent, Place},
+    live::LiveRoom,
+    work::RoomWork,
 };
 
 /// The presets of the spec.
@@ -156,6 +159,7 @@ fn build(
         standing: Standing::Accepted,
         state_before: StateRoot::EMPTY,
         local: Some(local.clone()),
+        place: Place::Newest,
     })?;
     fill(&mut work, sender, new, &local)?;
     let (batch, _) = work.finish().ok_or(RoomError::Inconsistent("empty room"))?;

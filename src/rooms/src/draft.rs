@@ -9,10 +9,17 @@ use heliograph_core::{
     json::Value,
     pdu::Pdu,
 };
-use heliograph_tables::schema::{EventLocal, Membership, Standing};
+use heliograph_tables::schema::{EventLocal, Membership, Standing, StateRoot};
 use ruma_common::{OwnedEventId, OwnedUserId, UserId};
 
-use crate::{RoomError, append::NewEvent, work::RoomWork};
+use crate::{
+    RoomError,
+    append::{NewEvent, Place},
+    work::RoomWork,
+};
+
+/// Forward extremities that a new event joins, at most; the format allows twenty.
+const MAX_PARENTS: usize = 10;
 
 /// An event as a user wants it, without its place in the graph.
 #[derive(Clone, Debug)]
@@ -41,23 +48,42 @@ impl RoomWork<'_> {
         draft: Draft,
         local: Option<EventLocal>,
     ) -> Result<(EventIdx, Arc<Pdu>), RoomError> {
-        let builder = self.place(draft)?;
+        let (parents, state_before) = self.parents()?;
+        let builder = self.place(draft, parents, state_before)?;
         let pdu = builder.build(self.version(), &*self.inner.signer)?;
         self.check_current(&pdu)?;
         let pdu = Arc::new(pdu);
-        let state_before = self.live.head.state;
         let new = NewEvent {
             pdu: Arc::clone(&pdu),
             standing: Standing::Accepted,
             state_before,
             local,
+            place: Place::Newest,
         };
         let idx = self.append(&new)?;
         Ok((idx, pdu))
     }
 
+    /// The forward extremities that a new event joins, and the state after them: all, or the newest
+    /// where there are too many.
+    fn parents(&mut self) -> Result<(Vec<OwnedEventId>, StateRoot), RoomError> {
+        let surplus = self.live.tips.len().saturating_sub(MAX_PARENTS);
+        let newest = self.live.tips.get(surplus..).unwrap_or_default();
+        let ids = newest.iter().map(|(_, id)| id.clone()).collect();
+        if surplus == 0 {
+            return Ok((ids, self.live.head.state));
+        }
+        let tips: Vec<EventIdx> = newest.iter().map(|(idx, _)| *idx).collect();
+        Ok((ids, self.state_over(&tips)?))
+    }
+
     /// Gives a draft its parents, its auth events and its time.
-    fn place(&mut self, draft: Draft) -> Result<EventBuilder, RoomError> {
+    fn place(
+        &mut self,
+        draft: Draft,
+        prev_events: Vec<OwnedEventId>,
+        state: StateRoot,
+    ) -> Result<EventBuilder, RoomError> {
         let types = auth::auth_types(
             &draft.event_type,
             &draft.sender,
@@ -66,7 +92,6 @@ impl RoomWork<'_> {
             self.version(),
         )
         .map_err(|error| RoomError::BadContent(error.to_string()))?;
-        let state = self.live.head.state;
         let mut auth_events = Vec::with_capacity(types.len());
         for (event_type, key) in types {
             if let Some(idx) = self.state_at(state, &event_type, &key)? {
@@ -87,7 +112,7 @@ impl RoomWork<'_> {
             state_key: draft.state_key,
             content: draft.content,
             redacts: draft.redacts,
-            prev_events: self.live.tips.iter().map(|(_, id)| id.clone()).collect(),
+            prev_events,
             auth_events,
             depth: self.live.head.depth.saturating_add(1),
             origin_server_ts: self.inner.clock.now_ms(),
@@ -109,11 +134,7 @@ impl RoomWork<'_> {
     }
 
     /// Checks an event against a state by the whole rules.
-    pub(crate) fn check_by_rules(
-        &self,
-        pdu: &Pdu,
-        state: heliograph_tables::schema::StateRoot,
-    ) -> Result<(), RoomError> {
+    pub(crate) fn check_by_rules(&self, pdu: &Pdu, state: StateRoot) -> Result<(), RoomError> {
         let failed = RefCell::new(None);
         let fetch = |event_type: &str, key: &str| {
             let found = self

@@ -181,6 +181,11 @@ impl<'a> RoomWork<'a> {
         Ok(StateKey::Other(type_num, num))
     }
 
+    /// The number of a state key that this change has numbered.
+    pub(crate) fn fresh_key(&self, key: &str) -> Option<heliograph_core::ids::StateKeyNum> {
+        self.fresh_keys.get(key).copied()
+    }
+
     /// The event at a key of a state.
     pub(crate) fn state_at(
         &self,

@@ -303,7 +303,7 @@ mod tests {
     fn rooms_are_found_by_their_last_change() {
         let store = Arc::new(MemStore::new());
         touch(&store, 9);
-        let tracker = Tracker::new(Arc::clone(&store) as Arc<dyn Store>, 8);
+        let tracker = Tracker::new(Arc::<MemStore>::clone(&store), 8);
         let first = touch(&store, 1);
         touch(&store, 2);
         touch(&store, 1);
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn those_in_the_room_are_woken_and_nobody_else() {
         let store = Arc::new(MemStore::new());
-        let tracker = Tracker::new(Arc::clone(&store) as Arc<dyn Store>, 8);
+        let tracker = Tracker::new(Arc::<MemStore>::clone(&store), 8);
         let watch = |user, room| {
             tracker
                 .watch(UserNum(user), || {

@@ -10,6 +10,7 @@ use heliograph_tables::{
 
 use super::{
     StateError,
+    resolve::{ByChanges, RESULT_CACHE_CHANGES, RESULT_CACHE_SETS, ResultCache},
     tree::{
         node::{Entry, Place},
         nodes::{NodeCache, NodeWriter, Reader, corrupt},
@@ -65,13 +66,18 @@ pub struct MemberChange {
 #[derive(Debug)]
 pub struct States {
     cache: NodeCache,
+    pub(super) results: ResultCache,
 }
 
 impl States {
-    /// With a cache of `capacity` nodes, of at most some 2 KiB each.
+    /// With a cache of `capacity` nodes, of at most some 2 KiB each; results of resolution are kept
+    /// in another of fixed size.
     pub fn new(capacity: usize) -> Self {
+        let results =
+            ResultCache::with_weighter(RESULT_CACHE_SETS, RESULT_CACHE_CHANGES, ByChanges);
         Self {
             cache: NodeCache::new(capacity),
+            results,
         }
     }
 

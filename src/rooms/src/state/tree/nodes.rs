@@ -68,6 +68,11 @@ impl NodeWriter {
         self.pending.is_empty()
     }
 
+    /// Whether a node is one that the change has made.
+    pub(in crate::state) fn made(&self, num: NodeNum) -> bool {
+        self.pending.contains_key(&num)
+    }
+
     /// Puts the new nodes into the batch of the change.
     pub fn write(&self, batch: &mut Batch) {
         for (num, node) in &self.pending {

@@ -324,16 +324,16 @@ fn a_node_below_itself_is_corrupt() {
         .submit(room.store.try_reserve().unwrap(), batch)
         .unwrap();
     let view = room.store.view(Op::ReadState);
-    let root = StateRoot {
+    let state = StateRoot {
         members: NodeNum(1),
         rest: NodeNum(2),
     };
-    let looped = room.states.members(&view, ROOM, root);
+    let looped = room.states.members(&view, ROOM, state);
     assert!(
         matches!(looped, Err(StateError::Store(StoreError::Corrupt { .. }))),
         "{looped:?}"
     );
-    let missing = room.states.others(&view, ROOM, root);
+    let missing = room.states.others(&view, ROOM, state);
     assert!(
         matches!(missing, Err(StateError::Store(StoreError::Corrupt { .. }))),
         "{missing:?}"
@@ -355,7 +355,7 @@ fn cost_grows_with_the_logarithm() {
                 )
             })
             .collect();
-        let root = room.apply(StateRoot::EMPTY, &all);
+        let state = room.apply(StateRoot::EMPTY, &all);
         // A cache of its own, so that every node read is counted.
         room.states = States::new(1);
         let counts = |room: &Room, op: Op| {
@@ -370,7 +370,7 @@ fn cost_grows_with_the_logarithm() {
         let read = room.store.view(Op::ReadState);
         assert!(
             room.states
-                .member(&read, ROOM, root, user)
+                .member(&read, ROOM, state, user)
                 .unwrap()
                 .is_some()
         );
@@ -378,7 +378,7 @@ fn cost_grows_with_the_logarithm() {
         room.states = States::new(1);
         let before = counts(&room, Op::State);
         let to = room.apply(
-            root,
+            state,
             &[change_of(
                 StateKey::Member(user),
                 Some((EventIdx(1), Membership::Ban)),
@@ -387,7 +387,7 @@ fn cost_grows_with_the_logarithm() {
         let after = counts(&room, Op::State);
         room.states = States::new(1);
         let compare = room.store.view(Op::Sync);
-        let found = room.states.diff(&compare, ROOM, root, to).unwrap();
+        let found = room.states.diff(&compare, ROOM, state, to).unwrap();
         assert_eq!(found, [(StateKey::Member(user), Some(EventIdx(1)))]);
         let compared = counts(&room, Op::Sync).0;
         let (nodes, bytes) = (after.1 - before.1, after.2 - before.2);

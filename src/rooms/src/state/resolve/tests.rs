@@ -1,0 +1,657 @@
+//! Resolution by trees and short chains is resolution of whole states.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use heliograph_core::{
+    auth::check_state_dependent,
+    builder::EventBuilder,
+    hashing::base64,
+    ids::{EventIdx, NodeNum, RoomNum, StateKeyNum, TypeNum, UserNum},
+    json::{Numbers, Value, parse},
+    pdu::Pdu,
+    resolution::{Sources, StateMap, resolve},
+    room_version::RoomVersion,
+    signing::{Ed25519Signer, Signer, sign_json},
+};
+use heliograph_tables::{
+    Batch, Op, Store,
+    mem::MemStore,
+    schema::{EventStatus, Standing, StateRoot},
+};
+use proptest::prelude::*;
+use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId};
+use ruma_state_res::{Event, auth_types_for_event, utils::event_id_set::EventIdSet};
+
+use super::{KeyName, membership_of, name_of};
+use crate::state::{
+    EventSource, MemberEntry, NodeWriter, StateChange, StateError, StateKey, States,
+};
+
+const ROOM: RoomNum = RoomNum(3);
+const USERS: [&str; 5] = ["@a:x.org", "@b:x.org", "@c:x.org", "@d:x.org", "@e:x.org"];
+
+/// Numbers for names, in the order in which they come up.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    fn find(&self, name: &str) -> Option<u32> {
+        self.0
+            .iter()
+            .position(|known| known == name)
+            .map(|at| u32::try_from(at).unwrap())
+    }
+
+    fn number(&mut self, name: &str) -> u32 {
+        self.find(name).unwrap_or_else(|| {
+            self.0.push(name.to_owned());
+            u32::try_from(self.0.len() - 1).unwrap()
+        })
+    }
+}
+
+/// A room of which every event is known, with the state after each, whole and as a root.
+struct Room {
+    version: RoomVersion,
+    signer: Ed25519Signer,
+    store: MemStore,
+    states: States,
+    next_node: NodeNum,
+    events: Vec<Arc<Pdu>>,
+    status: Vec<EventStatus>,
+    cited_by: Vec<Vec<EventIdx>>,
+    ids: HashMap<OwnedEventId, EventIdx>,
+    after: Vec<(StateMap, StateRoot)>,
+    users: Names,
+    types: Names,
+    keys: Names,
+    /// How many times states were resolved that differed in something.
+    conflicts: usize,
+}
+
+fn at(event: EventIdx) -> usize {
+    usize::try_from(event.0).unwrap()
+}
+
+impl EventSource for Room {
+    fn pdu(&self, event: EventIdx) -> Result<Arc<Pdu>, StateError> {
+        self.events
+            .get(at(event))
+            .cloned()
+            .ok_or(StateError::MissingEvent(event))
+    }
+
+    fn status(&self, event: EventIdx) -> Result<EventStatus, StateError> {
+        self.status
+            .get(at(event))
+            .cloned()
+            .ok_or(StateError::MissingEvent(event))
+    }
+
+    fn idx_of(&self, id: &EventId) -> Result<Option<EventIdx>, StateError> {
+        Ok(self.ids.get(id).copied())
+    }
+
+    fn cited_by(
+        &self,
+        event: EventIdx,
+        from: EventIdx,
+        limit: usize,
+    ) -> Result<Vec<EventIdx>, StateError> {
+        let citing = self.cited_by[at(event)].iter().copied();
+        Ok(citing
+            .filter(|citing| *citing >= from)
+            .take(limit)
+            .collect())
+    }
+
+    fn state_key(&self, event_type: &str, key: &str) -> Result<Option<StateKey>, StateError> {
+        if event_type == "m.room.member" {
+            return Ok(self
+                .users
+                .find(key)
+                .map(|user| StateKey::Member(UserNum(user))));
+        }
+        let found = self.types.find(event_type).zip(self.keys.find(key));
+        Ok(found.map(|(kind, key)| StateKey::Other(TypeNum(kind), StateKeyNum(key))))
+    }
+}
+
+impl Room {
+    fn new(version: RoomVersion) -> Self {
+        let mut room = Self {
+            version,
+            signer: Ed25519Signer::from_seed("x.org", "1", &[7; 32]),
+            store: MemStore::new(),
+            states: States::new(64),
+            next_node: NodeNum(0),
+            events: Vec::new(),
+            status: Vec::new(),
+            cited_by: Vec::new(),
+            ids: HashMap::new(),
+            after: Vec::new(),
+            users: Names::default(),
+            types: Names::default(),
+            keys: Names::default(),
+            conflicts: 0,
+        };
+        let creator = format!(
+            r#"{{"creator":"@a:x.org","room_version":"{}"}}"#,
+            version.as_str()
+        );
+        let mut tip = room
+            .send(&[], "@a:x.org", ("m.room.create", ""), &creator, 0)
+            .unwrap();
+        let privileged = version
+            .rules()
+            .authorization
+            .explicitly_privilege_room_creators;
+        let levels = if privileged {
+            r#"{"users":{"@b:x.org":50}}"#
+        } else {
+            r#"{"users":{"@a:x.org":100,"@b:x.org":50}}"#
+        };
+        for (sender, key, content) in [
+            (
+                "@a:x.org",
+                ("m.room.member", "@a:x.org"),
+                r#"{"membership":"join"}"#,
+            ),
+            ("@a:x.org", ("m.room.power_levels", ""), levels),
+            (
+                "@a:x.org",
+                ("m.room.join_rules", ""),
+                r#"{"join_rule":"public"}"#,
+            ),
+            (
+                "@b:x.org",
+                ("m.room.member", "@b:x.org"),
+                r#"{"membership":"join"}"#,
+            ),
+            (
+                "@c:x.org",
+                ("m.room.member", "@c:x.org"),
+                r#"{"membership":"join"}"#,
+            ),
+        ] {
+            tip = room.send(&[tip], sender, key, content, 1).unwrap();
+        }
+        room
+    }
+
+    fn key(&mut self, event_type: &str, key: &str) -> StateKey {
+        if event_type == "m.room.member" {
+            return StateKey::Member(UserNum(self.users.number(key)));
+        }
+        let kind = TypeNum(self.types.number(event_type));
+        StateKey::Other(kind, StateKeyNum(self.keys.number(key)))
+    }
+
+    /// A state of the trees, whole.
+    fn read(&self, root: StateRoot) -> StateMap {
+        let view = self.store.view(Op::ReadState);
+        let members = self.states.members(&view, ROOM, root).unwrap().into_iter();
+        let others = self.states.others(&view, ROOM, root).unwrap().into_iter();
+        let events = members
+            .map(|(_, member)| member.event)
+            .chain(others.map(|(_, event)| event));
+        let map: StateMap = events
+            .map(|event| {
+                let pdu = &self.events[at(event)];
+                (name_of(pdu), pdu.event_id().to_owned())
+            })
+            .collect();
+        map
+    }
+
+    /// The state before an event with these parents, by trees; it must be what whole states say.
+    fn state_before(&mut self, parents: &[EventIdx]) -> (StateMap, StateRoot) {
+        let (maps, roots): (Vec<_>, Vec<_>) = parents
+            .iter()
+            .map(|parent| self.after[at(*parent)].clone())
+            .unzip();
+        if let [only] = parents {
+            return self.after[at(*only)].clone();
+        }
+        let mut nodes = NodeWriter::new(ROOM, self.next_node);
+        let view = self.store.view(Op::Foreign);
+        let root = self
+            .states
+            .resolve(&view, &mut nodes, self.version, self, &roots)
+            .unwrap();
+        let again = self
+            .states
+            .resolve(&view, &mut nodes, self.version, self, &roots)
+            .unwrap();
+        self.publish(&nodes);
+        let whole = self.resolve_whole(&maps);
+        assert_eq!(self.read(root), whole, "version {}", self.version.as_str());
+        assert_eq!(self.read(again), whole, "from the cache of results");
+        for (user, member) in self
+            .states
+            .members(&view_of(&self.store), ROOM, root)
+            .unwrap()
+        {
+            let pdu = &self.events[at(member.event)];
+            assert_eq!(
+                pdu.state_key(),
+                Some(self.users.0[at(EventIdx(user.0))].as_str())
+            );
+            assert_eq!(member.membership, membership_of(pdu));
+        }
+        if maps.iter().any(|map| *map != maps[0]) {
+            self.conflicts += 1;
+        }
+        (whole, root)
+    }
+
+    fn publish(&mut self, nodes: &NodeWriter) {
+        let mut batch = Batch::new(Op::State);
+        nodes.write(&mut batch);
+        self.next_node = nodes.next_node();
+        self.store
+            .submit(self.store.try_reserve().unwrap(), batch)
+            .unwrap();
+    }
+
+    /// The events that can be reached from some, these included.
+    fn chain(&self, from: impl IntoIterator<Item = EventIdx>) -> HashSet<EventIdx> {
+        let mut reached = HashSet::new();
+        let mut left: Vec<_> = from.into_iter().collect();
+        while let Some(event) = left.pop() {
+            if reached.insert(event) {
+                left.extend(&self.status[at(event)].auth_events);
+            }
+        }
+        reached
+    }
+
+    fn set_of(&self, events: impl IntoIterator<Item = EventIdx>) -> EventIdSet<OwnedEventId> {
+        events
+            .into_iter()
+            .map(|event| self.events[at(event)].event_id().to_owned())
+            .collect()
+    }
+
+    fn resolve_whole(&self, maps: &[StateMap]) -> StateMap {
+        let idx = |id: &OwnedEventId| self.ids[id];
+        let chains = maps
+            .iter()
+            .map(|map| self.set_of(self.chain(map.values().map(idx))))
+            .collect();
+        let subgraph = |conflicted: &HashMap<KeyName, Vec<OwnedEventId>>| {
+            let conflicted: HashSet<_> = conflicted.values().flatten().map(idx).collect();
+            let below = self.chain(conflicted.iter().copied());
+            let leads = |event: &EventIdx| {
+                self.chain([*event])
+                    .iter()
+                    .any(|reached| conflicted.contains(reached))
+            };
+            Some(self.set_of(below.into_iter().filter(leads)))
+        };
+        let fetch = |id: &EventId| {
+            self.ids
+                .get(id)
+                .map(|event| Arc::clone(&self.events[at(*event)]))
+        };
+        resolve(self.version, maps, chains, Sources { fetch, subgraph }).unwrap()
+    }
+
+    /// Sends a state event where these events are the newest; `None` if the state forbids it.
+    fn send(
+        &mut self,
+        parents: &[EventIdx],
+        sender: &str,
+        (event_type, state_key): (&str, &str),
+        content: &str,
+        ts: u64,
+    ) -> Option<EventIdx> {
+        let (map, root) = match parents {
+            [] => (StateMap::new(), StateRoot::EMPTY),
+            _ => self.state_before(parents),
+        };
+        let pdu = self.build(parents, &map, sender, (event_type, state_key), content, ts);
+        let fetch = |kind: &str, key: &str| {
+            let id = map.get(&(kind.into(), key.to_owned()))?;
+            Some(Arc::clone(&self.events[at(self.ids[id])]))
+        };
+        let allowed = check_state_dependent(self.version, &pdu, fetch).is_ok();
+        if !allowed || self.ids.contains_key(pdu.event_id()) {
+            return None;
+        }
+        Some(self.add(pdu, map, root))
+    }
+
+    fn build(
+        &self,
+        parents: &[EventIdx],
+        map: &StateMap,
+        sender: &str,
+        (event_type, state_key): (&str, &str),
+        content: &str,
+        ts: u64,
+    ) -> Pdu {
+        let rules = &self.version.rules().authorization;
+        let room_id = match self.events.first() {
+            Some(create) => create.room_id().map(ToOwned::to_owned),
+            None if rules.room_create_event_id_as_room_id => None,
+            None => Some(OwnedRoomId::try_from("!r:x.org").unwrap()),
+        };
+        let mut builder = EventBuilder {
+            room_id,
+            sender: OwnedUserId::try_from(sender).unwrap(),
+            event_type: event_type.to_owned(),
+            state_key: Some(state_key.to_owned()),
+            content: parse(content.as_bytes(), Numbers::Strict).unwrap(),
+            redacts: None,
+            prev_events: parents
+                .iter()
+                .map(|p| self.events[at(*p)].event_id().to_owned())
+                .collect(),
+            auth_events: vec![],
+            depth: parents
+                .iter()
+                .map(|p| self.events[at(*p)].depth() + 1)
+                .max()
+                .unwrap_or(1),
+            origin_server_ts: ts,
+        };
+        let draft = builder.build(self.version, &self.signer).unwrap();
+        let (kind, content) = (draft.event_type(), Event::content(&draft));
+        let keys = auth_types_for_event(kind, draft.sender(), draft.state_key(), content, rules);
+        builder.auth_events = keys
+            .unwrap()
+            .iter()
+            .filter_map(|key| map.get(key))
+            .cloned()
+            .collect();
+        builder.build(self.version, &self.signer).unwrap()
+    }
+
+    fn add(&mut self, pdu: Pdu, mut map: StateMap, root: StateRoot) -> EventIdx {
+        let event = EventIdx(u32::try_from(self.events.len()).unwrap());
+        let auth_events: Vec<_> = pdu.auth_event_ids().map(|id| self.ids[id]).collect();
+        for cited in &auth_events {
+            self.cited_by[at(*cited)].push(event);
+        }
+        let highest = auth_events
+            .iter()
+            .map(|cited| self.status[at(*cited)].auth_gen + 1)
+            .max();
+        let key = self.key(pdu.type_str(), pdu.state_key().unwrap());
+        let change = match key {
+            StateKey::Member(user) => {
+                let membership = membership_of(&pdu);
+                StateChange::Member(user, Some(MemberEntry { event, membership }))
+            }
+            StateKey::Other(kind, key) => StateChange::Other(kind, key, Some(event)),
+        };
+        let mut nodes = NodeWriter::new(ROOM, self.next_node);
+        let after = self
+            .states
+            .apply(&view_of(&self.store), &mut nodes, root, &[change])
+            .unwrap();
+        self.publish(&nodes);
+        self.status.push(EventStatus {
+            standing: Standing::Accepted,
+            state_before: root,
+            state_after: Some(after),
+            timeline: None,
+            position: None,
+            redacted_by: None,
+            replaces: None,
+            auth_gen: highest.unwrap_or(0),
+            auth_events,
+        });
+        self.cited_by.push(Vec::new());
+        self.ids.insert(pdu.event_id().to_owned(), event);
+        map.insert(name_of(&pdu), pdu.event_id().to_owned());
+        self.after.push((map, after));
+        self.events.push(Arc::new(pdu));
+        event
+    }
+
+    /// Sends what a step says; nothing if the room does not allow it there.
+    fn step(&mut self, step: &Step) {
+        let newest = self.events.len() - 1;
+        let parents: BTreeMap<_, _> = step
+            .back
+            .iter()
+            .map(|back| newest.saturating_sub(usize::from(*back)).max(5))
+            .map(|event| (event, EventIdx(u32::try_from(event).unwrap())))
+            .collect();
+        let parents: Vec<_> = parents.into_values().collect();
+        let user = |n: u8| USERS[usize::from(n) % USERS.len()];
+        let (sender, target) = (user(step.sender), user(step.target));
+        let token = format!("t{}", step.value % 2);
+        let (key, content) = match step.kind % 10 {
+            0 => (("m.room.power_levels", ""), self.levels(step)),
+            1 => {
+                let rule = ["public", "invite", "knock"][usize::from(step.value % 3)];
+                (
+                    ("m.room.join_rules", ""),
+                    format!(r#"{{"join_rule":"{rule}"}}"#),
+                )
+            }
+            2 | 3 => (
+                ("m.room.member", sender),
+                r#"{"membership":"join"}"#.to_owned(),
+            ),
+            4 | 5 => {
+                let memberships = ["leave", "ban", "invite", "leave"];
+                let membership = memberships[usize::from(step.value % 4)];
+                (
+                    ("m.room.member", target),
+                    format!(r#"{{"membership":"{membership}"}}"#),
+                )
+            }
+            6 => (
+                ("m.room.topic", ""),
+                format!(r#"{{"topic":"{}"}}"#, step.value),
+            ),
+            7 => (
+                ("m.room.name", ""),
+                format!(r#"{{"name":"{}"}}"#, step.value),
+            ),
+            8 => {
+                let public = base64(&self.signer.public_key());
+                let content = format!(
+                    r#"{{"display_name":"e","key_validity_url":"https://x.org",
+                    "public_key":"{public}","public_keys":[{{"public_key":"{public}"}}]}}"#
+                );
+                (("m.room.third_party_invite", token.as_str()), content)
+            }
+            _ => (
+                ("m.room.member", target),
+                self.third_party_invite(target, &token),
+            ),
+        };
+        self.send(&parents, sender, key, &content, u64::from(step.ts));
+    }
+
+    fn levels(&self, step: &Step) -> String {
+        let privileged = self
+            .version
+            .rules()
+            .authorization
+            .explicitly_privilege_room_creators;
+        let creator = if privileged { "" } else { r#""@a:x.org":100,"# };
+        let level = |n: u8| [0, 10, 50, 100][usize::from(n % 4)];
+        let (b, c) = (level(step.value), level(step.value / 4));
+        format!(
+            r#"{{"users":{{{creator}"@b:x.org":{b},"@c:x.org":{c}}},"state_default":{},"ban":{}}}"#,
+            level(step.value / 16),
+            level(step.target),
+        )
+    }
+
+    fn third_party_invite(&self, target: &str, token: &str) -> String {
+        let mut signed =
+            Value::object([("mxid", Value::from(target)), ("token", Value::from(token))]);
+        sign_json(&mut signed, &self.signer).unwrap();
+        format!(
+            r#"{{"membership":"invite","third_party_invite":{{"display_name":"e","signed":{}}}}}"#,
+            signed.to_canonical_string()
+        )
+    }
+}
+
+fn view_of(store: &MemStore) -> heliograph_tables::View {
+    store.view(Op::Other)
+}
+
+/// One state event that somebody tries to send.
+#[derive(Clone, Debug)]
+struct Step {
+    /// How far back its parents are.
+    back: Vec<u8>,
+    sender: u8,
+    target: u8,
+    kind: u8,
+    value: u8,
+    ts: u8,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let back = prop_oneof![
+        3 => prop::collection::vec(0u8..2, 1),
+        3 => prop::collection::vec(0u8..8, 1),
+        3 => prop::collection::vec(0u8..8, 2..4),
+    ];
+    (back, 0u8..8, 0u8..5, any::<u8>(), any::<u8>(), 0u8..20).prop_map(
+        |(back, sender, target, kind, value, ts)| {
+            // The first users can do most.
+            Step {
+                back,
+                sender: sender.saturating_sub(3),
+                target,
+                kind,
+                value,
+                ts,
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// In rooms of every version, forked at random, every merge says the same as whole states do.
+    #[test]
+    fn resolution_by_trees_is_resolution_of_whole_states(
+        steps in prop::collection::vec(step(), 10..60),
+    ) {
+        for version in RoomVersion::ALL {
+            let mut room = Room::new(version);
+            for step in &steps {
+                room.step(step);
+            }
+            let tips: Vec<_> = (5..room.events.len())
+                .rev()
+                .step_by(3)
+                .take(4)
+                .map(|event| EventIdx(u32::try_from(event).unwrap()))
+                .collect();
+            room.state_before(&tips);
+        }
+    }
+}
+
+/// A ban on one side of a fork wins over what the banned did on the other.
+#[test]
+fn a_ban_undoes_what_the_banned_set_at_the_same_time() {
+    for version in RoomVersion::ALL.into_iter().skip(1) {
+        let mut room = Room::new(version);
+        let start = EventIdx(5);
+        let ban = r#"{"membership":"ban"}"#;
+        let ban = room
+            .send(&[start], "@a:x.org", ("m.room.member", "@b:x.org"), ban, 5)
+            .unwrap();
+        let topic = r#"{"topic":"mine"}"#;
+        let topic = room
+            .send(&[start], "@b:x.org", ("m.room.topic", ""), topic, 4)
+            .unwrap();
+        let (state, _) = room.state_before(&[ban, topic]);
+        assert_eq!(room.conflicts, 1);
+        let member = state.get(&("m.room.member".into(), "@b:x.org".to_owned()));
+        assert_eq!(
+            member,
+            Some(&room.events[at(ban)].event_id().to_owned()),
+            "version {}",
+            version.as_str()
+        );
+        let topic = state.get(&("m.room.topic".into(), String::new()));
+        assert_eq!(topic, None, "version {}", version.as_str());
+    }
+}
+
+/// One state alone, or the same twice, is itself; of none there is nothing.
+#[test]
+fn nothing_to_resolve_is_nothing_to_do() {
+    let room = Room::new(RoomVersion::DEFAULT);
+    let view = view_of(&room.store);
+    let state = room.after[5].1;
+    let mut nodes = NodeWriter::none(ROOM);
+    for (roots, expected) in [
+        (vec![], StateRoot::EMPTY),
+        (vec![state], state),
+        (vec![state, state], state),
+    ] {
+        let found = room
+            .states
+            .resolve(&view, &mut nodes, room.version, &room, &roots)
+            .unwrap();
+        assert_eq!(found, expected);
+    }
+}
+
+/// A resolution reads what the states differ in, not what they share.
+#[test]
+fn the_cost_is_that_of_the_difference() {
+    let mut costs = Vec::new();
+    for members in [10u32, 10_000] {
+        let mut room = Room::new(RoomVersion::DEFAULT);
+        let join = room.events[4].clone();
+        // Members that share one event stand for a crowd: nothing may look at them.
+        let crowd: Vec<_> = (1000..1000 + members)
+            .map(|user| {
+                let membership = membership_of(&join);
+                StateChange::Member(
+                    UserNum(user),
+                    Some(MemberEntry {
+                        event: EventIdx(4),
+                        membership,
+                    }),
+                )
+            })
+            .collect();
+        let mut nodes = NodeWriter::new(ROOM, room.next_node);
+        let state = room.after[5].1;
+        let state = room
+            .states
+            .apply(&view_of(&room.store), &mut nodes, state, &crowd)
+            .unwrap();
+        room.publish(&nodes);
+        room.after[5].1 = state;
+        let topic = |n: u8| format!(r#"{{"topic":"{n}"}}"#);
+        let parent = [EventIdx(5)];
+        let forks = [1, 2].map(|n| {
+            let event = room
+                .send(&parent, "@a:x.org", ("m.room.topic", ""), &topic(n), 7)
+                .unwrap();
+            room.after[at(event)].1
+        });
+        room.states = States::new(1);
+        let mut nodes = NodeWriter::new(ROOM, room.next_node);
+        let view = room.store.view(Op::Foreign);
+        room.states
+            .resolve(&view, &mut nodes, room.version, &room, &forks)
+            .unwrap();
+        let counts = room.store.counts().of(Op::Foreign);
+        costs.push(counts.nodes_read.load(std::sync::atomic::Ordering::Relaxed));
+    }
+    assert!(costs[1] <= 4 * costs[0], "{costs:?}");
+}
