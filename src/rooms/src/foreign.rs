@@ -373,3 +373,6 @@ impl RoomWork<'_> {
         Ok(Outcome::Stored(standing))
     }
 }
+
+#[cfg(test)]
+mod tests;

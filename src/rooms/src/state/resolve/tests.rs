@@ -336,7 +336,7 @@ impl Room {
     ) -> Pdu {
         let rules = &self.version.rules().authorization;
         let room_id = match self.events.first() {
-            Some(create) => create.room_id().map(ToOwned::to_owned),
+            Some(create) => Pdu::room_id(create).map(ToOwned::to_owned),
             None if rules.room_create_event_id_as_room_id => None,
             None => Some(OwnedRoomId::try_from("!r:x.org").unwrap()),
         };

@@ -1,0 +1,409 @@
+//! A room with foreign users, and the events that their server makes.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use heliograph_accounts::{Accounts, NewDevice, Registration};
+use heliograph_core::{
+    auth,
+    builder::EventBuilder,
+    ids::RoomNum,
+    json::{Numbers, Value, parse},
+    pdu::Pdu,
+    room_version::RoomVersion,
+    signing::{Ed25519Signer, Signer, VerifyKeys, verify_pdu},
+};
+use heliograph_tables::{
+    Direction, Op, Store, View,
+    interner::Interner,
+    mem::MemStore,
+    schema::{StateRoot, TIMELINE},
+};
+use heliograph_work::{ManualClock, Pool, PoolSettings, SeededRandom};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId};
+
+use crate::{NewRoom, Outcome, Parts, Preset, Rooms, Sender, Settings, Submission};
+
+/// A state by names: (type, key) → event id.
+pub(super) type Names = BTreeMap<(String, String), OwnedEventId>;
+
+/// What a foreign user does, and on top of which earlier steps.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    parents: Vec<usize>,
+    sender: usize,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Message,
+    Topic(u8),
+    Power(usize, i64),
+    JoinRules(bool),
+    Membership(usize, u8),
+}
+
+impl Step {
+    /// A message that follows the step `back` before it.
+    pub(super) fn message(sender: usize, back: usize) -> Self {
+        Self {
+            parents: vec![back],
+            sender,
+            what: What::Message,
+        }
+    }
+}
+
+/// Random steps, each on top of one or two of the last few.
+pub(super) fn forest(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let what = prop_oneof![
+        2 => Just(What::Message),
+        2 => any::<u8>().prop_map(What::Topic),
+        3 => (0usize..3, 0i64..110).prop_map(|(u, l)| What::Power(u, l)),
+        1 => any::<bool>().prop_map(What::JoinRules),
+        4 => (0usize..3, 0u8..4).prop_map(|(u, m)| What::Membership(u, m)),
+    ];
+    let step = (prop::collection::vec(1usize..5, 1..3), 0usize..3, what).prop_map(
+        |(parents, sender, what)| Step {
+            parents,
+            sender,
+            what,
+        },
+    );
+    prop::collection::vec(step, 1..most)
+}
+
+/// The keys of the foreign server.
+struct Known(Arc<Ed25519Signer>);
+
+impl VerifyKeys for Known {
+    fn key(&self, server: &str, key_id: &str, _: u64) -> Option<[u8; 32]> {
+        (server == self.0.server_name() && key_id == self.0.key_id()).then(|| self.0.public_key())
+    }
+}
+
+pub(super) struct World {
+    store: Arc<MemStore>,
+    rooms: Rooms,
+    room: RoomNum,
+    room_id: OwnedRoomId,
+    pub(super) version: RoomVersion,
+    foreign: Arc<Ed25519Signer>,
+    /// Events that the foreign server has, by id.
+    pool: Mutex<HashMap<OwnedEventId, Arc<Pdu>>>,
+    /// The events of the room as it was made.
+    pub(super) first: Vec<OwnedEventId>,
+}
+
+/// A foreign user.
+fn user(n: usize) -> OwnedUserId {
+    OwnedUserId::try_from(format!("@f{n}:far.org")).unwrap()
+}
+
+/// Rooms over a store in memory, and a local user.
+async fn server(store: &Arc<MemStore>) -> (Rooms, Sender) {
+    let dyn_store: Arc<dyn Store> = Arc::<MemStore>::clone(store);
+    let interner = Arc::new(Interner::new(100));
+    let clock = Arc::new(ManualClock::new(1_700_000_000_000));
+    let random = Arc::new(SeededRandom::new(1));
+    let pool = Pool::new(PoolSettings {
+        name: "test",
+        threads: 1,
+        queue: 100,
+    });
+    let accounts = Accounts::new(
+        heliograph_accounts::Parts {
+            store: Arc::clone(&dyn_store),
+            interner: Arc::clone(&interner),
+            pool: pool.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        },
+        heliograph_accounts::Settings {
+            server_name: "x.org".to_owned(),
+            ..heliograph_accounts::Settings::default()
+        },
+    );
+    let signer = Arc::new(Ed25519Signer::from_seed("x.org", "1", &[1; 32]));
+    let parts = Parts {
+        store: dyn_store,
+        interner,
+        pool,
+        clock,
+        random,
+        signer,
+    };
+    let sizes = Settings {
+        event_cache: 500,
+        client_event_cache: 100,
+        node_cache: 500,
+    };
+    let rooms = Rooms::new(parts, sizes);
+    let registration = Registration {
+        localpart: Some("alice".to_owned()),
+        device: Some(NewDevice::default()),
+        ..Registration::default()
+    };
+    let alice = accounts.register(registration).await.unwrap();
+    let device = alice.session.unwrap().device;
+    (
+        rooms,
+        Sender {
+            user: alice.user,
+            user_id: alice.user_id,
+            device,
+        },
+    )
+}
+
+impl World {
+    /// A public room in which the foreign users 0 to 2 have joined, the first two with power. The
+    /// same arguments make the same events.
+    pub(super) async fn new(version: &str) -> Self {
+        let version = RoomVersion::try_from(version).unwrap();
+        let store = Arc::new(MemStore::new());
+        let (rooms, sender) = server(&store).await;
+        let nothing = Value::object::<&str, _>([]);
+        let mut users = vec![
+            ("@f0:far.org", Value::from(100)),
+            ("@f1:far.org", Value::from(50)),
+        ];
+        if !version
+            .rules()
+            .authorization
+            .explicitly_privilege_room_creators
+        {
+            users.push(("@alice:x.org", Value::from(100)));
+        }
+        let new = NewRoom {
+            version,
+            preset: Preset::PublicChat,
+            creation_content: nothing.clone(),
+            initial_state: vec![],
+            power_level_override: Some(Value::object([("users", Value::object(users))])),
+            name: None,
+            topic: None,
+            invite: vec![],
+            is_direct: false,
+            creator_profile: nothing,
+        };
+        let room_id = rooms.create(sender, new).await.unwrap();
+        let room = rooms.at(&store.view(Op::Other)).find(&room_id).unwrap();
+        let foreign = Arc::new(Ed25519Signer::from_seed("far.org", "1", &[2; 32]));
+        let (pool, first) = (Mutex::default(), vec![]);
+        let mut world = Self {
+            store,
+            rooms,
+            room,
+            room_id,
+            version,
+            foreign,
+            pool,
+            first,
+        };
+        world.first = world.all_ids();
+        for n in 0..3 {
+            let (content, key) = (r#"{"membership":"join"}"#, user(n));
+            let tip = world.first.last().cloned().unwrap();
+            let id = world.event(n, ("m.room.member", Some(key.as_str())), content, &[tip], n);
+            let outcome = world.submit(&id, Submission::Live).await;
+            assert!(matches!(outcome, Outcome::Stored(_)), "{outcome:?}");
+            world.first.push(id);
+        }
+        world
+    }
+
+    fn view(&self) -> View {
+        self.store.view(Op::Other)
+    }
+
+    /// Ids of all events with a place, in timeline order.
+    pub(super) fn all_ids(&self) -> Vec<OwnedEventId> {
+        let view = self.view();
+        let rows = view.scan(&TIMELINE, &(self.room,), Direction::Forward);
+        rows.map(|row| {
+            let idx = row.unwrap().1.event;
+            let pdu = self.rooms.inner.events.pdu(&view, self.room, idx).unwrap();
+            pdu.event_id().to_owned()
+        })
+        .collect()
+    }
+
+    /// An event of the room or of the foreign server.
+    pub(super) fn pdu(&self, id: &EventId) -> Option<Arc<Pdu>> {
+        if let Some(pdu) = self.pool.lock().get(id) {
+            return Some(Arc::clone(pdu));
+        }
+        let view = self.view();
+        let idx = self.rooms.at(&view).event(self.room, id).unwrap()?;
+        Some(self.rooms.inner.events.pdu(&view, self.room, idx).unwrap())
+    }
+
+    /// Makes an event of a foreign user; its auth events are the last of their keys on the way back
+    /// along first parents.
+    fn event(
+        &self,
+        sender: usize,
+        (event_type, key): (&str, Option<&str>),
+        content: &str,
+        prev: &[OwnedEventId],
+        nth: usize,
+    ) -> OwnedEventId {
+        let content = parse(content.as_bytes(), Numbers::Loose).unwrap();
+        let sender = user(sender);
+        let keys = auth::auth_types(event_type, &sender, key, &content, self.version).unwrap();
+        let depth = prev
+            .iter()
+            .map(|id| self.pdu(id).unwrap().depth())
+            .max()
+            .unwrap()
+            + 1;
+        let auth_events = keys
+            .iter()
+            .filter_map(|key| self.last_of(key, &prev[0]))
+            .collect();
+        let builder = EventBuilder {
+            room_id: Some(self.room_id.clone()),
+            sender,
+            event_type: event_type.to_owned(),
+            state_key: key.map(str::to_owned),
+            content,
+            redacts: None,
+            prev_events: prev.to_vec(),
+            auth_events,
+            depth,
+            origin_server_ts: 1_700_000_000_100 + u64::try_from(nth).unwrap(),
+        };
+        let pdu = builder.build(self.version, &*self.foreign).unwrap();
+        let id = pdu.event_id().to_owned();
+        self.pool.lock().insert(id.clone(), Arc::new(pdu));
+        id
+    }
+
+    /// The last event with a key at or before another, along first parents.
+    fn last_of(&self, key: &(String, String), from: &EventId) -> Option<OwnedEventId> {
+        let mut at = Some(from.to_owned());
+        while let Some(id) = at {
+            let pdu = self.pdu(&id)?;
+            if pdu.type_str() == key.0 && pdu.state_key() == Some(key.1.as_str()) {
+                return Some(id);
+            }
+            at = pdu.prev_event_ids().next().map(ToOwned::to_owned);
+        }
+        None
+    }
+
+    /// Makes the events of steps, without submitting them.
+    pub(super) fn make(&self, steps: &[Step]) -> Vec<OwnedEventId> {
+        let mut ids: Vec<OwnedEventId> = vec![self.first.last().unwrap().clone()];
+        for (nth, step) in steps.iter().enumerate() {
+            let back = |back: &usize| ids[ids.len().saturating_sub(*back)].clone();
+            let mut prev: Vec<OwnedEventId> = step.parents.iter().map(back).collect();
+            prev.dedup();
+            let (event_type, key, content) = self.says(&step.what);
+            let key = key.as_deref();
+            ids.push(self.event(step.sender, (event_type, key), &content, &prev, 100 + nth));
+        }
+        ids.remove(0);
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(id.clone()));
+        ids
+    }
+
+    /// Type, state key and content of what is done.
+    fn says(&self, what: &What) -> (&'static str, Option<String>, String) {
+        match what {
+            What::Message => ("m.room.message", None, r#"{"body":"x"}"#.to_owned()),
+            What::Topic(t) => (
+                "m.room.topic",
+                Some(String::new()),
+                format!(r#"{{"topic":"{t}"}}"#),
+            ),
+            What::Power(u, level) => (
+                "m.room.power_levels",
+                Some(String::new()),
+                self.power_content(*u, *level),
+            ),
+            What::JoinRules(open) => {
+                let rule = if *open { "public" } else { "invite" };
+                let content = format!(r#"{{"join_rule":"{rule}"}}"#);
+                ("m.room.join_rules", Some(String::new()), content)
+            }
+            What::Membership(u, m) => {
+                let word = ["join", "leave", "ban", "invite"][usize::from(*m)];
+                let content = format!(r#"{{"membership":"{word}"}}"#);
+                ("m.room.member", Some(user(*u).to_string()), content)
+            }
+        }
+    }
+
+    fn power_content(&self, changed: usize, level: i64) -> String {
+        let mut users = vec![
+            ("@f0:far.org".to_owned(), 100),
+            ("@f1:far.org".to_owned(), 50),
+        ];
+        if !self
+            .version
+            .rules()
+            .authorization
+            .explicitly_privilege_room_creators
+        {
+            users.push(("@alice:x.org".to_owned(), 100));
+        }
+        users.retain(|(name, _)| *name != user(changed).as_str());
+        users.push((user(changed).to_string(), level));
+        let users: Vec<String> = users
+            .iter()
+            .map(|(name, level)| format!(r#""{name}":{level}"#))
+            .collect();
+        format!(
+            r#"{{"users":{{{}}},"state_default":50,"kick":50,"ban":50}}"#,
+            users.join(",")
+        )
+    }
+
+    /// Submits an event of the foreign server.
+    pub(super) async fn submit(&self, id: &EventId, submission: Submission) -> Outcome {
+        let pdu = self.pool.lock().get(id).cloned().unwrap();
+        let pdu = Pdu::parse(pdu.json().as_bytes(), self.version).unwrap();
+        let keys = Known(Arc::clone(&self.foreign));
+        let verified = verify_pdu(pdu, self.version, &keys).unwrap();
+        self.rooms
+            .submit(self.room, verified, submission)
+            .await
+            .unwrap()
+    }
+
+    fn names(&self, root: StateRoot) -> Names {
+        let view = self.view();
+        let events = self.rooms.at(&view).state(self.room).all(root).unwrap();
+        let name = |idx| {
+            let pdu = self.rooms.inner.events.pdu(&view, self.room, idx).unwrap();
+            let key = (
+                pdu.type_str().to_owned(),
+                pdu.state_key().unwrap().to_owned(),
+            );
+            (key, pdu.event_id().to_owned())
+        };
+        events.into_iter().map(name).collect()
+    }
+
+    /// The state before a stored event.
+    pub(super) fn state_before(&self, id: &EventId) -> Names {
+        let view = self.view();
+        let idx = self.rooms.at(&view).event(self.room, id).unwrap().unwrap();
+        let status = crate::history::status(&view, self.room, idx).unwrap();
+        self.names(status.state_before)
+    }
+
+    /// The room's current state.
+    pub(super) fn current_state(&self) -> Names {
+        let head = self.rooms.at(&self.view()).head(self.room).unwrap();
+        self.names(head.state)
+    }
+}
