@@ -100,3 +100,46 @@ pub(crate) fn remove_all(batch: &mut Batch, user: UserNum) {
     batch.delete_prefix(&schema::FILTERS, &(user,));
     batch.delete_prefix(&schema::FILTER_NUMS, &(user,));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::accounts;
+
+    #[tokio::test]
+    async fn a_filter_is_given_back_and_the_same_one_has_the_same_id() {
+        let f = accounts();
+        let (alice, bob) = (f.register("alice").await.user, f.register("bob").await.user);
+        let add = async |user, filter: &str| f.accounts.add_filter(user, filter).await.unwrap();
+        let id = add(alice, r#"{"room": {"timeline": {"limit": 1}}, "a": 1}"#).await;
+        assert_eq!(add(alice, r#"{"a":1,"room":{"timeline":{"limit":1}}}"#).await, id);
+        let other = add(alice, "{}").await;
+        assert_ne!(other, id);
+        let stored = f.accounts.filter(alice, &id).await.unwrap();
+        assert_eq!(stored.as_deref(), Some(r#"{"a":1,"room":{"timeline":{"limit":1}}}"#));
+        assert_eq!(f.accounts.filter(bob, &id).await.unwrap(), None);
+        for unknown in ["", "99", "01", "+1", "-1", "x", "4294967296"] {
+            assert_eq!(f.accounts.filter(alice, unknown).await.unwrap(), None, "{unknown}");
+        }
+    }
+
+    #[tokio::test]
+    async fn filters_are_objects_and_bounded() {
+        let f = accounts();
+        let user = f.register("alice").await.user;
+        for filter in ["", "[]", "1", "{", "{}x"] {
+            let added = f.accounts.add_filter(user, filter).await;
+            assert!(matches!(added, Err(AccountError::Invalid(_))), "{filter}");
+        }
+        let longest = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_FILTER_BYTES - 8));
+        f.accounts.add_filter(user, &longest).await.unwrap();
+        let longer = f.accounts.add_filter(user, &format!("{longest} ")).await;
+        assert!(matches!(longer, Err(AccountError::TooLarge(_))));
+        for i in 1..MAX_FILTERS {
+            f.accounts.add_filter(user, &format!("{{\"i\":{i}}}")).await.unwrap();
+        }
+        let one_more = f.accounts.add_filter(user, "{\"i\":0}").await;
+        assert!(matches!(one_more, Err(AccountError::TooMany(_))));
+        f.accounts.add_filter(user, "{\"i\":1}").await.unwrap();
+    }
+}

@@ -150,3 +150,68 @@ impl Accounts {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use heliograph_tables::Store;
+
+    use super::*;
+    use crate::testing::accounts;
+
+    #[tokio::test]
+    async fn fields_are_set_cleared_and_logged_when_they_change() {
+        let f = accounts();
+        let user = f.register("alice").await.user;
+        let set = async |field, value: &str| {
+            let before = f.store.view(Op::Other).position();
+            let value = Some(value.to_owned());
+            let (profile, changed) =
+                f.accounts.set_profile_field(user, field, value).await.unwrap();
+            let moved = f.store.view(Op::Other).position() > before;
+            assert_eq!(moved, changed, "what changes nothing writes nothing");
+            (profile, changed)
+        };
+        let (_, changed) = set(ProfileField::Displayname, "Alice").await;
+        assert!(changed);
+        let (profile, changed) = set(ProfileField::AvatarUrl, "mxc://example.org/a").await;
+        assert!(changed);
+        assert_eq!(ProfileField::Displayname.of(&profile), Some("Alice"));
+        assert_eq!(ProfileField::AvatarUrl.of(&profile), Some("mxc://example.org/a"));
+        assert!(!set(ProfileField::Displayname, "Alice").await.1);
+        let (profile, _) = set(ProfileField::Displayname, "").await;
+        assert_eq!(profile.displayname, None);
+        let view = f.store.view(Op::Other);
+        assert_eq!(f.accounts.profile(&view, user).unwrap(), Some(profile.clone()));
+        let found = f.accounts.profile_of("@alice:example.org").await.unwrap();
+        assert_eq!(found, (user, profile));
+    }
+
+    #[tokio::test]
+    async fn fields_are_bounded_in_characters() {
+        let f = accounts();
+        let user = f.register("alice").await.user;
+        let set = async |field, value: String| {
+            f.accounts.set_profile_field(user, field, Some(value)).await
+        };
+        let name = "é".repeat(MAX_DISPLAYNAME_CHARS);
+        set(ProfileField::Displayname, name.clone()).await.unwrap();
+        let longer = set(ProfileField::Displayname, name + "a").await;
+        assert!(matches!(longer, Err(AccountError::TooLarge(_))));
+        let url = format!("mxc://x/{}", "a".repeat(MAX_AVATAR_URL_CHARS - 8));
+        set(ProfileField::AvatarUrl, url.clone()).await.unwrap();
+        let longer = set(ProfileField::AvatarUrl, url + "a").await;
+        assert!(matches!(longer, Err(AccountError::TooLarge(_))));
+        for url in ["https://x/y", "mxc://", "mxc://x", "mxc:///y", "mxc://x/"] {
+            let set = set(ProfileField::AvatarUrl, url.to_owned()).await;
+            assert!(matches!(set, Err(AccountError::Invalid(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn fields_have_the_specs_names() {
+        for field in [ProfileField::Displayname, ProfileField::AvatarUrl] {
+            assert_eq!(ProfileField::parse(field.as_str()), Some(field));
+        }
+        assert_eq!(ProfileField::parse("m.tz"), None);
+    }
+}

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use heliograph_tables::{interner::Interner, mem::MemStore, table::AnyTable};
+use heliograph_tables::{
+    Corrupt, Direction, Encoder, Field, Op, Store, Table, interner::Interner, mem::MemStore,
+    schema::Raw, table::AnyTable,
+};
 use heliograph_work::{ManualClock, Pool, PoolSettings, SeededRandom};
 
 use crate::{Accounts, HashCost, NewDevice, Parts, Registered, Registration, Settings};
@@ -13,6 +16,19 @@ pub(crate) struct Fixture {
     pub(crate) accounts: Accounts,
     pub(crate) store: Arc<MemStore>,
     pub(crate) clock: Arc<ManualClock>,
+}
+
+/// The bytes of a key after its table's prefix.
+struct Rest(Bytes);
+
+impl Field for Rest {
+    fn put(&self, out: &mut Encoder) {
+        out.raw(&self.0);
+    }
+
+    fn take(from: &mut Bytes) -> Result<Self, Corrupt> {
+        Ok(Self(from.split_to(from.len())))
+    }
 }
 
 /// The password of every user of the tests.
@@ -72,7 +88,12 @@ pub(crate) fn registration(localpart: &str) -> Registration {
 impl Fixture {
     /// All rows of a table, as bytes.
     pub(crate) fn rows_of(&self, table: &dyn AnyTable) -> Vec<(Bytes, Bytes)> {
-        self.store.rows_of(table)
+        let raw = Table::<Rest, Raw>::new(table.name(), table.family(), table.prefix());
+        let view = self.store.view(Op::Other);
+        let rows = view.scan(&raw, &(), Direction::Forward);
+        rows.map(|row| row.unwrap())
+            .map(|(key, value)| (raw.key(&key).0.into(), value.0))
+            .collect()
     }
 
     /// Registers a user with a device.

@@ -50,3 +50,64 @@ pub fn remember(batch: &mut Batch, key: &TransactionKey, answer: &[u8]) {
     let row = Plain(Bytes::copy_from_slice(answer));
     batch.put(&schema::TRANSACTIONS, &key.row(), &row);
 }
+
+#[cfg(test)]
+mod tests {
+    use heliograph_tables::{Op, Store, mem::MemStore};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::accounts;
+
+    fn key(scope: &str, id: &str) -> TransactionKey {
+        TransactionKey {
+            user: UserNum(1),
+            device: DeviceNum(2),
+            scope: scope.into(),
+            id: id.into(),
+        }
+    }
+
+    fn submit(store: &MemStore, batch: Batch) {
+        store.submit(store.try_reserve().unwrap(), batch).unwrap();
+    }
+
+    proptest! {
+        /// No scope and id run together into another scope and id.
+        #[test]
+        fn a_transaction_is_found_by_its_whole_key(
+            a in ("[ab/]{0,3}", "[ab/]{0,3}"),
+            b in ("[ab/]{0,3}", "[ab/]{0,3}"),
+        ) {
+            let store = MemStore::new();
+            let (first, second) = (key(&a.0, &a.1), key(&b.0, &b.1));
+            let mut batch = Batch::new(Op::Send);
+            remember(&mut batch, &first, b"$first");
+            submit(&store, batch);
+            let view = store.view(Op::Send);
+            let found = find(&view, &first).unwrap();
+            prop_assert_eq!(found.as_deref(), Some(&b"$first"[..]));
+            prop_assert_eq!(find(&view, &second).unwrap().is_some(), first == second);
+            let elsewhere = TransactionKey { device: DeviceNum(3), ..first };
+            prop_assert_eq!(find(&view, &elsewhere).unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_go_with_their_device() {
+        let f = accounts();
+        let made = f.register("alice").await;
+        let session = made.session.unwrap();
+        let key = TransactionKey {
+            user: made.user,
+            device: session.device,
+            ..key("send", "1")
+        };
+        let mut batch = Batch::new(Op::Send);
+        remember(&mut batch, &key, b"$event");
+        submit(&f.store, batch);
+        assert!(find(&f.store.view(Op::Send), &key).unwrap().is_some());
+        f.accounts.log_out(made.user, session.device).await.unwrap();
+        assert_eq!(find(&f.store.view(Op::Send), &key).unwrap(), None);
+    }
+}

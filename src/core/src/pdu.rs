@@ -50,7 +50,7 @@ pub enum PduError {
 }
 
 /// An event, read for the rules.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pdu {
     pub(crate) event_id: OwnedEventId,
     pub(crate) room_id: OwnedRoomId,

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use heliograph_accounts::Accounts;
 use heliograph_rooms::Rooms;
 use heliograph_tables::{Op, Store, interner::Interner};
-use heliograph_work::Pool;
+use heliograph_work::{Pool, Shutdown};
 use tokio::{sync::watch, time::Instant};
 
 pub use delta::{Delta, JoinedRoom, RoomDelta, Summary};
@@ -59,6 +59,8 @@ pub struct Parts {
     pub tracker: Arc<Tracker>,
     /// A number that no other process of this database has had.
     pub instance: u64,
+    /// Ends all waits.
+    pub shutdown: Shutdown,
 }
 
 /// Answers syncs.
@@ -68,6 +70,7 @@ pub struct Sync {
     pool: Pool,
     engine: Arc<Engine>,
     settings: Settings,
+    shutdown: Shutdown,
 }
 
 /// An answer, and whether it has news.
@@ -87,6 +90,7 @@ impl Sync {
             accounts,
             tracker,
             instance,
+            shutdown,
         } = parts;
         let epoch = store.epoch();
         let lazy = LazyMembers::new(settings.lazy_cache);
@@ -104,6 +108,7 @@ impl Sync {
             pool,
             engine: Arc::new(engine),
             settings,
+            shutdown,
         }
     }
 
@@ -131,11 +136,14 @@ impl Sync {
             let Some(wake) = wake.as_mut().filter(|_| waits) else {
                 return Ok(answer.json);
             };
-            let woken = tokio::time::timeout_at(deadline, wake.changed()).await;
+            let woken = tokio::select! {
+                woken = tokio::time::timeout_at(deadline, wake.changed()) => woken.is_ok(),
+                () = self.shutdown.requested() => false,
+            };
             if wake.borrow().removed == Some(request.device) {
                 return Err(SyncError::DeviceGone);
             }
-            if woken.is_err() {
+            if !woken {
                 return Ok(self.answer(&request).await?.json);
             }
         }

@@ -76,6 +76,7 @@ impl World {
             accounts: Arc::clone(&accounts),
             tracker,
             instance: 1,
+            shutdown: heliograph_work::Shutdown::new(),
         };
         let sync = Sync::new(
             parts,

@@ -306,3 +306,6 @@ impl Queue {
         Some((event, waiting))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -331,3 +331,147 @@ pub(super) const ACCOUNT_TABLES: &[&dyn AnyTable] = &[
     &FILTERS,
     &FILTER_NUMS,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::batch::PRESENT;
+
+    /// A row comes back as it was put, and its bytes are neither cut nor drawn out.
+    fn round_trip<K, V>(table: &Table<K, V>, key: &K, value: &V)
+    where
+        K: Field + PartialEq + Debug,
+        V: Value + PartialEq + Debug,
+    {
+        let encoded = Bytes::from(table.key(key).0);
+        assert_eq!(&table.decode_key(encoded).unwrap(), key);
+        let mut out = Encoder::new();
+        value.encode(&mut out);
+        let bytes = Bytes::from(out.into_bytes());
+        assert_eq!(&V::decode(bytes.clone()).unwrap(), value);
+        let cut = bytes.slice(..bytes.len() - 1);
+        assert!(V::decode(cut).map_or(true, |other| other != *value));
+        let mut unknown = bytes.to_vec();
+        unknown[0] = 0xff;
+        assert!(V::decode(unknown.into()).is_err(), "unknown formats are refused");
+    }
+
+    fn ordered<K: Field + Ord, V: Value>(table: &Table<K, V>, a: &K, b: &K) {
+        assert_eq!(table.key(a).0.cmp(&table.key(b).0), a.cmp(b));
+    }
+
+    fn text() -> impl Strategy<Value = Box<str>> {
+        ".{0,20}".prop_map(String::into_boxed_str)
+    }
+
+    fn bytes() -> impl Strategy<Value = Bytes> {
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from)
+    }
+
+    fn password() -> impl Strategy<Value = PasswordHash> {
+        (any::<(u32, u32, u32)>(), any::<[u8; 16]>(), any::<[u8; 32]>()).prop_map(
+            |((memory_kib, passes, lanes), salt, hash)| PasswordHash {
+                memory_kib,
+                passes,
+                lanes,
+                salt,
+                hash,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn account_rows_round_trip(
+            user in any::<u32>(),
+            (created_ts, admin, deactivated) in any::<(u64, bool, bool)>(),
+            password in prop::option::of(password()),
+            (next_device, devices) in any::<(u32, u32)>(),
+        ) {
+            let account = Account {
+                created_ts,
+                admin,
+                deactivated,
+                password,
+                next_device: DeviceNum(next_device),
+                devices,
+            };
+            round_trip(&ACCOUNTS, &UserNum(user), &account);
+        }
+
+        #[test]
+        fn device_rows_round_trip(
+            (user, device, ts) in any::<(u32, u32, u64)>(),
+            id in text(),
+            display_name in prop::option::of(text()),
+            hash in any::<[u8; 32]>(),
+        ) {
+            let (user, device) = (UserNum(user), DeviceNum(device));
+            let row = Device { device_id: id.clone(), display_name, created_ts: ts };
+            round_trip(&DEVICES, &(user, device), &row);
+            round_trip(&DEVICE_NUMS, &(user, Tail(id.clone())), &Plain(device));
+            round_trip(&ACCESS_TOKENS, &hash, &AccessToken { user, device, created_ts: ts });
+            round_trip(&DEVICE_TOKENS, &(user, device, hash), &PRESENT);
+            round_trip(&DEVICES_SEEN, &(user, device), &LastSeen { ts, ip: id });
+        }
+
+        #[test]
+        fn other_account_rows_round_trip(
+            (user, room, num, uses, position) in any::<(u32, u32, u32, u32, u64)>(),
+            (name, other) in (text(), text()),
+            (displayname, avatar_url) in (prop::option::of(text()), prop::option::of(text())),
+            (uses_allowed, expires_ts) in any::<(Option<u32>, Option<u64>)>(),
+            content in bytes(),
+            hash in any::<[u8; 32]>(),
+        ) {
+            let (user, room, position) = (UserNum(user), RoomNum(room), Position(position));
+            let kind = Tail(name);
+            round_trip(&PROFILES, &user, &Profile { displayname, avatar_url });
+            let token = RegistrationToken { uses_allowed, uses, expires_ts };
+            round_trip(&REGISTRATION_TOKENS, &kind, &token);
+            let transaction = (user, DeviceNum(num), other, kind.clone());
+            round_trip(&TRANSACTIONS, &transaction, &Plain(content.clone()));
+            let datum = AccountDatum { position, content: content.clone() };
+            round_trip(&ACCOUNT_DATA, &(user, room, kind.clone()), &datum);
+            round_trip(&ACCOUNT_DATA_BY_POSITION, &(user, room, position, kind), &PRESENT);
+            round_trip(&ACCOUNT_DATA_BYTES, &user, &Plain(position.0));
+            round_trip(&FILTERS, &(user, num), &Plain(content));
+            round_trip(&FILTER_NUMS, &(user, hash), &Plain(num));
+        }
+
+        #[test]
+        fn keys_sort_as_they_are_scanned(
+            a in any::<(u32, u32, u64)>(),
+            b in any::<(u32, u32, u64)>(),
+            (x, y) in (text(), text()),
+            (h, k) in any::<([u8; 32], [u8; 32])>(),
+        ) {
+            let (x, y) = (Tail(x), Tail(y));
+            let user = |v: (u32, u32, u64)| UserNum(v.0);
+            let device = |v: (u32, u32, u64)| (UserNum(v.0), DeviceNum(v.1));
+            let room = |v: (u32, u32, u64)| (UserNum(v.0), RoomNum(v.1));
+            ordered(&ACCOUNTS, &user(a), &user(b));
+            ordered(&PROFILES, &user(a), &user(b));
+            ordered(&ACCOUNT_DATA_BYTES, &user(a), &user(b));
+            ordered(&DEVICES, &device(a), &device(b));
+            ordered(&DEVICES_SEEN, &device(a), &device(b));
+            ordered(&DEVICE_NUMS, &(user(a), x.clone()), &(user(b), y.clone()));
+            ordered(&ACCESS_TOKENS, &h, &k);
+            ordered(&DEVICE_TOKENS, &(user(a), device(a).1, h), &(user(b), device(b).1, k));
+            ordered(&REGISTRATION_TOKENS, &x, &y);
+            ordered(&FILTERS, &(user(a), a.1), &(user(b), b.1));
+            ordered(&FILTER_NUMS, &(user(a), h), &(user(b), k));
+            let datum = |v, kind: &Tail| (user(v), room(v).1, kind.clone());
+            ordered(&ACCOUNT_DATA, &datum(a, &x), &datum(b, &y));
+            let at = |v: (u32, u32, u64), kind: &Tail| {
+                (user(v), room(v).1, Position(v.2), kind.clone())
+            };
+            // The largest position is never given out: it marks where one is to be filled in.
+            ordered(&ACCOUNT_DATA_BY_POSITION, &at(a, &x), &at(b, &y));
+        }
+    }
+}

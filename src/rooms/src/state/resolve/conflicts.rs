@@ -1,6 +1,6 @@
 //! What several states do not agree on.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use heliograph_core::{ids::EventIdx, resolution::StateMap};
 
@@ -41,10 +41,6 @@ pub(super) fn find_conflicts(fork: &Fork<'_>) -> Result<Conflicts, StateError> {
 }
 
 impl Conflicts {
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
-    }
-
     pub(super) fn has_key(&self, key: StateKey) -> bool {
         self.by_key.contains_key(&key)
     }
@@ -94,35 +90,53 @@ impl Conflicts {
 }
 
 /// What the answer says of the keys that were in conflict, and of new ones.
-pub(super) struct Settled {
-    /// The event that the first state has, and the event that it is to have.
-    by_key: BTreeMap<StateKey, (Option<EventIdx>, Option<EventIdx>)>,
+pub(super) struct Settled<'a> {
+    conflicts: &'a Conflicts,
+    answer: BTreeMap<StateKey, EventIdx>,
 }
 
-impl Settled {
+impl<'a> Settled<'a> {
     /// Before the answer is read: all that was in conflict is gone.
-    pub(super) fn new(conflicts: &Conflicts) -> Self {
-        let first = |at: &Vec<Option<EventIdx>>| at.first().copied().flatten();
-        let by_key = conflicts
-            .by_key
-            .iter()
-            .map(|(key, at)| (*key, (first(at), None)));
+    pub(super) const fn new(conflicts: &'a Conflicts) -> Self {
         Self {
-            by_key: by_key.collect(),
+            conflicts,
+            answer: BTreeMap::new(),
         }
     }
 
     /// Takes in one entry of the answer, which is not one that all states share.
     pub(super) fn insert(&mut self, key: StateKey, event: EventIdx) {
-        self.by_key.entry(key).or_default().1 = Some(event);
+        self.answer.insert(key, event);
     }
 
-    /// The keys at which the first state changes, in order.
-    pub(super) fn into_changes(self) -> impl Iterator<Item = (StateKey, Option<EventIdx>)> {
-        let changed = self
+    /// Which of the states is nearest to the answer, and the keys at which it changes, in order.
+    pub(super) fn nearest(self, states: usize) -> (usize, Vec<(StateKey, Option<EventIdx>)>) {
+        let mut agree = vec![0usize; states];
+        for (key, at) in &self.conflicts.by_key {
+            let after = self.answer.get(key);
+            for (before, agree) in at.iter().zip(&mut agree) {
+                if before.as_ref() == after {
+                    *agree = agree.saturating_add(1);
+                }
+            }
+        }
+        let nearest = (0..states).rev().max_by_key(|state| agree.get(*state));
+        let nearest = nearest.unwrap_or_default();
+        let keys: BTreeSet<_> = self
+            .conflicts
             .by_key
-            .into_iter()
-            .filter(|(_, (before, after))| before != after);
-        changed.map(|(key, (_, after))| (key, after))
+            .keys()
+            .chain(self.answer.keys())
+            .collect();
+        let changes = keys.into_iter().filter_map(|key| {
+            let before = self
+                .conflicts
+                .by_key
+                .get(key)
+                .and_then(|at| *at.get(nearest)?);
+            let after = self.answer.get(key).copied();
+            (before != after).then_some((*key, after))
+        });
+        (nearest, changes.collect())
     }
 }

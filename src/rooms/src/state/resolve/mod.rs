@@ -43,16 +43,23 @@ pub(super) const RESULT_CACHE_CHANGES: u64 = 1 << 16;
 /// Sets of states that the cache of results expects.
 pub(super) const RESULT_CACHE_SETS: usize = 1024;
 
-/// What resolution made of a room's states: changes to the first of them in the order of roots.
-pub(super) type ResultCache = Cache<(RoomNum, Box<[StateRoot]>), Arc<[StateChange]>, ByChanges>;
+/// What resolution made of a room's states, by their roots in order.
+pub(super) type ResultCache = Cache<(RoomNum, Box<[StateRoot]>), Arc<Outcome>, ByChanges>;
+
+/// One of the states, and the changes that make it the resolved one.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    from: StateRoot,
+    changes: Vec<StateChange>,
+}
 
 /// Results weigh as much as they have changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ByChanges;
 
-impl Weighter<(RoomNum, Box<[StateRoot]>), Arc<[StateChange]>> for ByChanges {
-    fn weight(&self, key: &(RoomNum, Box<[StateRoot]>), value: &Arc<[StateChange]>) -> u64 {
-        let parts = key.1.len().saturating_add(value.len());
+impl Weighter<(RoomNum, Box<[StateRoot]>), Arc<Outcome>> for ByChanges {
+    fn weight(&self, key: &(RoomNum, Box<[StateRoot]>), outcome: &Arc<Outcome>) -> u64 {
+        let parts = key.1.len().saturating_add(outcome.changes.len());
         u64::try_from(parts).unwrap_or(u64::MAX).max(1)
     }
 }
@@ -80,18 +87,18 @@ impl States {
         let mut sorted = roots.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        let first = match sorted.as_slice() {
+        match sorted.as_slice() {
             [] => return Ok(StateRoot::EMPTY),
             [only] => return Ok(*only),
-            [first, ..] => *first,
-        };
+            _ => {}
+        }
         // Numbers of nodes that were never submitted may yet come to stand for others.
         let lasting = sorted
             .iter()
             .all(|root| !nodes.made(root.members) && !nodes.made(root.rest));
         let key = (nodes.room(), sorted.into_boxed_slice());
-        if lasting && let Some(changes) = self.results.get(&key) {
-            return self.apply(view, nodes, first, &changes);
+        if lasting && let Some(known) = self.results.get(&key) {
+            return self.apply(view, nodes, known.from, &known.changes);
         }
         let fork = Fork {
             states: self,
@@ -101,11 +108,12 @@ impl States {
             events,
             roots: &key.1,
         };
-        let changes: Arc<[StateChange]> = fork.resolve()?.into();
+        let outcome = Arc::new(fork.resolve()?);
+        let resolved = self.apply(view, nodes, outcome.from, &outcome.changes)?;
         if lasting {
-            self.results.insert(key, Arc::clone(&changes));
+            self.results.insert(key, outcome);
         }
-        self.apply(view, nodes, first, &changes)
+        Ok(resolved)
     }
 }
 
@@ -121,12 +129,8 @@ struct Fork<'a> {
 }
 
 impl Fork<'_> {
-    /// The changes to the first state that make it the resolved one.
-    fn resolve(&self) -> Result<Vec<StateChange>, StateError> {
+    fn resolve(&self) -> Result<Outcome, StateError> {
         let conflicts = find_conflicts(self)?;
-        if conflicts.is_empty() {
-            return Ok(Vec::new());
-        }
         let known = Known::new(self.events);
         let mut full: HashSet<EventIdx> = conflicts.events().collect();
         for event in &full {
@@ -151,7 +155,7 @@ impl Fork<'_> {
         let answer = resolve(self.version, &maps, chains, sources);
         known.check()?;
         let answer = answer.map_err(|error| StateError::Resolution(error.to_string()))?;
-        self.changes(&conflicts, &known, &common, answer)
+        self.outcome(&conflicts, &known, &common, answer)
     }
 
     /// What the chains of the states differ in, for each state, and the conflicted state
@@ -243,14 +247,14 @@ impl Fork<'_> {
         Ok(common)
     }
 
-    /// The changes that the answer means.
-    fn changes(
+    /// What the answer means.
+    fn outcome(
         &self,
         conflicts: &Conflicts,
         known: &Known<'_>,
         common: &HashMap<KeyName, EventIdx>,
         answer: StateMap,
-    ) -> Result<Vec<StateChange>, StateError> {
+    ) -> Result<Outcome, StateError> {
         let mut settled = Settled::new(conflicts);
         for (name, id) in answer {
             if common.contains_key(&name) {
@@ -260,10 +264,14 @@ impl Fork<'_> {
             let key = key.ok_or(StateError::Inconsistent("a state key without a number"))?;
             settled.insert(key, known.idx(&id)?);
         }
-        settled
-            .into_changes()
-            .map(|(key, event)| known.change(key, event))
-            .collect()
+        let (nearest, changes) = settled.nearest(self.roots.len());
+        let changes = changes
+            .into_iter()
+            .map(|(key, event)| known.change(key, event));
+        Ok(Outcome {
+            from: self.roots.get(nearest).copied().unwrap_or_default(),
+            changes: changes.collect::<Result<_, _>>()?,
+        })
     }
 }
 

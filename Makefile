@@ -1,0 +1,30 @@
+# The commands of this repository. `docs/development.md` says what each needs and where it keeps it.
+SHELL := bash
+
+.PHONY: run test lint bench bench-peers demo soak fuzz setup env
+
+## Build the server and start it on the folder `data`, for this machine only
+run: setup
+	scripts/run.sh
+
+## Every test suite, one after the other
+test: setup
+	scripts/test.sh
+
+## Format, lints, links of the documentation, our own rules
+lint: setup
+	scripts/lint.sh
+
+## What storing, state look-up, resolution and sync cost: one curve each
+bench: setup
+	. scripts/env.sh && cargo bench --locked --workspace --bench '*'
+
+## Install what is missing and build RocksDB into the cache
+setup:
+	@scripts/setup.sh
+	@scripts/rocksdb.sh
+
+## The environment for calling cargo by hand: eval "$$(make -s env)"
+env:
+	@. scripts/env.sh && printf 'export %s=%s\n' CARGO_TARGET_DIR "$$CARGO_TARGET_DIR" \
+		ROCKSDB_LIB_DIR "$$ROCKSDB_LIB_DIR" ROCKSDB_STATIC "$$ROCKSDB_STATIC"

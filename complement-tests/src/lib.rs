@@ -1,0 +1,35 @@
+//! The harness of the black-box tests: real server processes, each with a folder and a port of its
+//! own, and clients that speak to them over HTTP.
+//!
+//! This crate must never know how the server works inside: it links none of its crates, and sees
+//! only answers, the figures of `/metrics`, the log, and the files of the store.
+//!
+//! Entry points: [`TestServer`] and [`Options`] (a server), [`Client`] (a device of a user),
+//! [`Reader`] (a client that follows everything), [`load`] (many writers, and what must hold after
+//! a crash), [`power`] (what a power cut leaves of a folder), [`Costs`] (what an operation read
+//! and wrote).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "the harness is test code: it fails a test by panicking"
+)]
+
+mod answer;
+mod client;
+mod costs;
+pub mod load;
+pub mod power;
+mod reader;
+mod rooms;
+mod server;
+mod wait;
+
+pub use answer::{Answer, event_ids};
+pub use client::{Client, path};
+pub use costs::{Cost, Costs};
+pub use reader::Reader;
+pub use server::{Options, SERVER_NAME, TestServer, binary};
+pub use wait::wait_for;

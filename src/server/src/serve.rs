@@ -1,0 +1,284 @@
+//! The server: everything put together in a straight line, started, and stopped in order.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, extract::FromRef};
+use heliograph_client_api::{App, Authenticator, ClientSettings, RoomsState};
+use heliograph_conf::Config;
+use heliograph_federation::server_keys::{self, ServerKeys};
+use heliograph_http::{
+    BodySettings, Gate, Listener, RateLimits, RouteEntry, RouteTable, ServerSettings, Surface,
+    TrustedProxies, tls_acceptor,
+};
+use heliograph_tables::{Op, Store, schema};
+use heliograph_work::{Runner, STOP_DEADLINE, Shutdown};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing::{info, warn};
+
+use crate::{
+    app::{Domain, runtime},
+    cli::{Failure, say_error},
+    pages::{self, Pages},
+    settings, telemetry,
+    workers::{Notifier, TypingNotifier},
+};
+
+/// What the handlers beside the client API are given parts of.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    keys: ServerKeys,
+    pages: Pages,
+}
+
+/// Hands out a part of the state.
+macro_rules! part {
+    ($part:ty, $state:ident => $value:expr) => {
+        impl FromRef<AppState> for $part {
+            fn from_ref($state: &AppState) -> Self {
+                $value
+            }
+        }
+    };
+}
+part!(ServerKeys, state => state.keys.clone());
+part!(Pages, state => state.pages.clone());
+
+/// The routes beside the client API.
+fn own_routes() -> RouteTable<AppState> {
+    RouteTable::new()
+        .merge(server_keys::routes())
+        .merge(pages::routes())
+}
+
+/// Every route of the server.
+pub(crate) fn entries() -> Vec<RouteEntry> {
+    let (client, own) = (heliograph_client_api::routes(), own_routes());
+    client
+        .entries()
+        .iter()
+        .chain(own.entries())
+        .cloned()
+        .collect()
+}
+
+/// Runs the server until it is told to stop.
+pub(crate) fn run(config: &Config, address_file: Option<PathBuf>) -> Result<(), Failure> {
+    telemetry::start_log(config)?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| Failure::other("another provider of cryptography is installed"))?;
+    let metrics = telemetry::start_metrics()?;
+    let shutdown = Shutdown::new();
+    let runtime = runtime(config)?;
+    let entered = runtime.enter();
+    let domain = Domain::open(config, shutdown.clone())?;
+    drop(entered);
+    greet(config, &domain)?;
+    let database = Arc::clone(&domain.database);
+    let served = runtime.block_on(async {
+        let main = router(config, &domain)?;
+        let own = pages::metrics(metrics, Arc::clone(&domain.database));
+        serve(config, domain, main, own, shutdown, address_file).await
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    database.close().map_err(Failure::other)?;
+    info!("stopped");
+    served
+}
+
+/// Says, before there is an account, how to make the first.
+fn greet(config: &Config, domain: &Domain) -> Result<(), Failure> {
+    let view = domain.database.view(Op::Open);
+    let first = view.end(
+        &schema::USER_NAMES,
+        &(),
+        heliograph_tables::Direction::Forward,
+    );
+    if first.map_err(Failure::other)?.is_none() {
+        let text = format!(
+            "there is no account yet; to make the first one, stop the server and call\n  \
+             heliograph --config FILE user create NAME --admin\n\
+             its user id will be @NAME:{}",
+            config.server.name
+        );
+        info!("{text}");
+        say_error(&text);
+    }
+    Ok(())
+}
+
+/// The router of all APIs, with what stands before and around it.
+fn router(config: &Config, domain: &Domain) -> Result<Router, Failure> {
+    let client = settings::client(config);
+    let state = AppState {
+        pages: Pages {
+            database: Arc::clone(&domain.database),
+            server_name: client.server_name.as_str().into(),
+            public_base_url: client.public_base_url.as_deref().map(Into::into),
+        },
+        keys: ServerKeys {
+            signer: Arc::clone(&domain.signer),
+            clock: Arc::clone(&domain.clock),
+        },
+    };
+    let gate = Gate {
+        authenticate: Arc::new(Authenticator(Arc::clone(&domain.accounts))),
+        rate_limits: Arc::new(RateLimits::new(&settings::rate_limits(config))),
+        body: BodySettings {
+            max_bytes: config.limits.max_body.bytes(),
+            timeout: config.limits.body_timeout.0,
+        },
+    };
+    let own = own_routes().build(state, &gate).map_err(Failure::other)?;
+    let client = heliograph_client_api::routes().build(app(domain, client), &gate);
+    let router = client.map_err(Failure::other)?.merge(own);
+    let proxies = config
+        .server
+        .trusted_proxies
+        .iter()
+        .map(|network| network.parse());
+    let proxies = proxies.collect::<Result<_, _>>().map_err(Failure::other)?;
+    Ok(Surface::new(TrustedProxies(proxies), &*domain.random).around(router))
+}
+
+fn app(domain: &Domain, settings: ClientSettings) -> App {
+    let store: Arc<dyn Store> = Arc::<heliograph_storage::Database>::clone(&domain.database);
+    App {
+        accounts: Arc::clone(&domain.accounts),
+        rooms: RoomsState {
+            rooms: domain.rooms.clone(),
+            store,
+            pool: domain.pool.clone(),
+        },
+        sync: domain.sync.clone(),
+        settings: Arc::new(settings),
+    }
+}
+
+/// Listens, starts the workers, and waits for the end.
+async fn serve(
+    config: &Config,
+    domain: Domain,
+    main: Router,
+    metrics: Router,
+    shutdown: Shutdown,
+    address_file: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let (listeners, mut addresses) = listen(config).await?;
+    let own = match config.metrics.address {
+        Some(address) => {
+            let tcp = TcpListener::bind(address).await.map_err(Failure::other)?;
+            let bound = tcp.local_addr().map_err(Failure::other)?;
+            addresses.push(format!("metrics http://{bound}/metrics"));
+            vec![Listener { tcp, tls: None }]
+        }
+        None => Vec::new(),
+    };
+    let runner = Runner::new(
+        Arc::clone(&domain.clock),
+        Arc::clone(&domain.random),
+        shutdown.clone(),
+    );
+    start_workers(&runner, &domain)?;
+    if let Some(file) = address_file {
+        write_addresses(&file, &addresses).map_err(Failure::other)?;
+    }
+    info!(?addresses, server_name = config.server.name, "ready");
+    let settings = || ServerSettings {
+        max_connections: config.server.max_connections.get(),
+        header_timeout: config.server.header_timeout.0,
+        max_http2_streams: config.server.max_http2_streams.get(),
+        drain_deadline: config.server.drain_deadline.0,
+    };
+    let (dropped, _, ()) = tokio::join!(
+        heliograph_http::serve(listeners, main, settings(), shutdown.clone()),
+        heliograph_http::serve(own, metrics, settings(), shutdown.clone()),
+        stop_on_signal(shutdown),
+    );
+    if dropped > 0 {
+        warn!(dropped, "connections were dropped at the deadline");
+    }
+    for worker in runner.stop(STOP_DEADLINE).await {
+        warn!(worker, "worker did not stop in time");
+    }
+    Ok(())
+}
+
+/// Binds every listener; gives them with their URLs.
+async fn listen(config: &Config) -> Result<(Vec<Listener>, Vec<String>), Failure> {
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for listener in &config.server.listeners {
+        let tcp = TcpListener::bind(listener.address)
+            .await
+            .map_err(Failure::other)?;
+        let bound = tcp.local_addr().map_err(Failure::other)?;
+        let tls = match (&config.tls.certificate, &config.tls.key) {
+            (Some(certificate), Some(key)) if listener.tls => {
+                Some(tls_acceptor(certificate, key).map_err(Failure::other)?)
+            }
+            _ => None,
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        addresses.push(format!("{scheme}://{bound}"));
+        listeners.push(Listener { tcp, tls });
+    }
+    Ok((listeners, addresses))
+}
+
+fn start_workers(runner: &Runner, domain: &Domain) -> Result<(), Failure> {
+    let tracker = Arc::clone(&domain.tracker);
+    let published = domain.database.published();
+    runner
+        .start(move || Notifier {
+            tracker: Arc::clone(&tracker),
+            published: published.clone(),
+        })
+        .map_err(Failure::other)?;
+    let (rooms, tracker) = (domain.rooms.clone(), Arc::clone(&domain.tracker));
+    runner
+        .start(move || TypingNotifier {
+            rooms: rooms.clone(),
+            tracker: Arc::clone(&tracker),
+            told: 0,
+        })
+        .map_err(Failure::other)?;
+    Ok(())
+}
+
+/// Writes the addresses whole or not at all.
+fn write_addresses(file: &Path, addresses: &[String]) -> std::io::Result<()> {
+    let unfinished = file.with_extension("unfinished");
+    fs::write(&unfinished, format!("{}\n", addresses.join("\n")))?;
+    fs::rename(unfinished, file)
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn stop_on_signal(shutdown: Shutdown) {
+    let (term, int) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    match (term, int) {
+        (Ok(mut term), Ok(mut int)) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        }
+        (term, int) => {
+            let error = term.err().or(int.err());
+            warn!(?error, "signals cannot be waited for");
+            std::future::pending::<()>().await;
+        }
+    }
+    info!("stopping");
+    shutdown.request();
+}
