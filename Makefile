@@ -15,6 +15,10 @@ test: setup
 lint: setup
 	scripts/lint.sh
 
+## matrix-js-sdk and matrix-nio talk to each other through a server that restarts in the middle
+demo: setup
+	scripts/demo.sh
+
 ## What storing, state look-up, resolution and sync cost: one curve each
 bench: setup
 	. scripts/env.sh && cargo bench --locked --workspace --bench '*'

@@ -3,7 +3,8 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
-cargo build --release --locked -p heliograph
+# With the features of the whole workspace, as the tests build it.
+cargo build --release --locked --workspace --bin heliograph
 config=$root/data/heliograph.toml
 if [[ ! -e $config ]]; then
     mkdir -p "$root/data"

@@ -10,27 +10,47 @@ passed=0
 failed=0
 table=""
 
-# suite NAME COMMAND...: a command that ends badly without naming a failed test counts as one.
+finish() {
+    printf '\n%s%-10s %27d s\n' "$table" all "$SECONDS"
+    echo "$passed passed, $failed failed"
+    [[ $failed -eq 0 ]]
+    exit
+}
+
+# suite NAME COMMAND...: adds up the results that cargo prints. A command that prints none is one
+# test, and one that ends badly without naming a failed test has failed one.
 suite() {
     local name=$1 begin=$SECONDS code=0 log=$logs/$1.log ok bad
     shift
     echo "== $name: $*"
-    "$@" 2>&1 </dev/null | tee "$log" | grep --line-buffered -vE '^test .* \.\.\. ok$|^running [0-9]+ tests?$|^$' || code=${PIPESTATUS[0]}
+    "$@" </dev/null 2>&1 | tee "$log" | grep --line-buffered -vE '^test .* \.\.\. ok$|^running [0-9]+ tests?$|^$' ||
+        code=${PIPESTATUS[0]}
     ok=$(awk '/^test result: / { n += $4 } END { print n + 0 }' "$log")
     bad=$(awk '/^test result: / { n += $6 } END { print n + 0 }' "$log")
     if [[ $code -ne 0 && $bad -eq 0 ]]; then
         bad=1
-        echo "$name ended with $code; all it said: $log"
+        echo "$name ended with $code; its whole output is $log"
+    elif [[ $code -eq 0 ]] && ! grep -q '^test result: ' "$log"; then
+        ok=1
     fi
     passed=$((passed + ok))
     failed=$((failed + bad))
-    table+=$(printf '%-12s %5d passed %3d failed %5d s' "$name" "$ok" "$bad" $((SECONDS - begin)))$'\n'
+    table+=$(printf '%-10s %5d passed %3d failed %5d s' "$name" "$ok" "$bad" $((SECONDS - begin)))$'\n'
 }
 
-# All suites build with the features of the whole workspace, so nothing is built twice.
-suite build cargo test --release --locked --workspace --no-run
-suite unit cargo test --release --locked --workspace --lib --bins --no-fail-fast
+# Every build is one of the whole workspace: with other features, dependencies would be built again.
+echo "== building"
+begin=$SECONDS
+if ! cargo build --release --locked --workspace --bins --tests; then
+    failed=1
+    finish
+fi
+table+=$(printf '%-10s %27d s' building $((SECONDS - begin)))$'\n'
 
-printf '\n%s%-12s %29d s\n' "$table" total "$SECONDS"
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+suite unit cargo test --release --locked --workspace --lib --bins --no-fail-fast
+if [[ -d complement-tests/tests ]]; then
+    suite blackbox cargo test --release --locked --workspace --test '*' --no-fail-fast
+fi
+# Alone at last: its clients and the server share the machine with nothing else.
+suite clients scripts/demo.sh
+finish

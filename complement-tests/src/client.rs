@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::Answer;
 
 /// How long an answer may take, beyond what a long-poll asks for.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The path of a client endpoint: `/_matrix/client/v3`, and each segment percent-encoded.
 pub fn path(segments: &[&str]) -> String {
@@ -67,7 +67,10 @@ impl Client {
     /// The same user with another token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: token.to_owned(), ..self.clone() }
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// A request as it is, with an error if no answer came.
@@ -93,7 +96,12 @@ impl Client {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status, headers, body, text })
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            text,
+        })
     }
 
     /// A request with any bytes as its body.
@@ -156,7 +164,9 @@ impl Client {
     /// Logs in on a new device.
     #[must_use]
     pub async fn login(&self, localpart: &str) -> Self {
-        let answer = self.post(&path(&["login"]), Self::login_body(localpart)).await;
+        let answer = self
+            .post(&path(&["login"]), Self::login_body(localpart))
+            .await;
         self.logged_in(&answer.ok("AUT-06: logging in"))
     }
 

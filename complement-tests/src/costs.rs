@@ -27,7 +27,9 @@ impl Costs {
     /// Reads the text of `/metrics`.
     pub fn parse(text: &str) -> Self {
         let figures = text.lines().filter_map(|line| {
-            let (name, rest) = line.strip_prefix("heliograph_store_")?.split_once("{op=\"")?;
+            let (name, rest) = line
+                .strip_prefix("heliograph_store_")?
+                .split_once("{op=\"")?;
             let (op, value) = rest.split_once("\"} ")?;
             Some(((name.to_owned(), op.to_owned()), value.trim().parse().ok()?))
         });

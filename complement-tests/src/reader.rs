@@ -25,7 +25,12 @@ impl Reader {
         let filter = client.filter(filter).await;
         let since = client.sync_token().await;
         let client = client.clone();
-        Self { client, since, seen: BTreeMap::new(), filter }
+        Self {
+            client,
+            since,
+            seen: BTreeMap::new(),
+            filter,
+        }
     }
 
     /// The path of the next sync.
@@ -65,7 +70,10 @@ impl Reader {
             let base = crate::path(&["rooms", room, "messages"]);
             let to = &self.since;
             let path = format!("{base}?dir=b&limit=100&from={from}&to={to}");
-            let page = self.client.attempt(&reqwest::Method::GET, &path, None, &[]).await;
+            let page = self
+                .client
+                .attempt(&reqwest::Method::GET, &path, None, &[])
+                .await;
             let page = page.ok()?.ok("SYN-13: filling a gap");
             events.extend(event_ids(&page["chunk"]));
             match page["end"].as_str() {
@@ -91,7 +99,7 @@ impl Reader {
             let answer = answer.ok("SYN-19: a sync token goes on working");
             let before = self.since.clone();
             let new = self.take(&answer).await.expect("the server answers");
-            if new == 0 && self.since == before || new == 0 && answer["rooms"].is_null() {
+            if new == 0 && (self.since == before || answer["rooms"]["join"].is_null()) {
                 return;
             }
         }

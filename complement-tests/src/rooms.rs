@@ -90,7 +90,9 @@ impl Client {
         let mut events = Vec::new();
         let mut from = String::new();
         loop {
-            let page = self.messages(room, dir, &format!("&limit={limit}{from}")).await;
+            let page = self
+                .messages(room, dir, &format!("&limit={limit}{from}"))
+                .await;
             events.extend(page["chunk"].as_array().expect("a chunk").iter().cloned());
             match page["end"].as_str() {
                 Some(end) => from = format!("&from={end}"),
@@ -125,19 +127,26 @@ impl Client {
             }
             since = text(&answer, "next_batch");
         }
-        panic!("50 syncs of {} did not bring what was awaited", self.user_id);
+        panic!(
+            "50 syncs of {} did not bring what was awaited",
+            self.user_id
+        );
     }
 
     /// Marks an event as read by a receipt.
     pub async fn receipt(&self, room: &str, kind: &str, event: &str) {
-        let answer = self.post(&path(&["rooms", room, "receipt", kind, event]), json!({})).await;
+        let answer = self
+            .post(&path(&["rooms", room, "receipt", kind, event]), json!({}))
+            .await;
         answer.ok("EPH-07: a receipt");
     }
 
     /// Starts or stops typing.
     pub async fn typing(&self, room: &str, typing: bool) {
         let path = path(&["rooms", room, "typing", &self.user_id]);
-        let answer = self.put(&path, json!({ "typing": typing, "timeout": 30000 })).await;
+        let answer = self
+            .put(&path, json!({ "typing": typing, "timeout": 30000 }))
+            .await;
         answer.ok("EPH-05: typing");
     }
 
@@ -153,7 +162,9 @@ impl Client {
 
     /// Stores a filter and gives its id.
     pub async fn filter(&self, filter: Value) -> String {
-        let answer = self.post(&path(&["user", &self.user_id, "filter"]), filter).await;
+        let answer = self
+            .post(&path(&["user", &self.user_id, "filter"]), filter)
+            .await;
         text(&answer.ok("SYN-01: storing a filter"), "filter_id")
     }
 }
@@ -162,5 +173,7 @@ impl Client {
 #[track_caller]
 pub(crate) fn text(object: &Value, key: &str) -> String {
     let value = object[key].as_str();
-    value.unwrap_or_else(|| panic!("no {key} in {object}")).to_owned()
+    value
+        .unwrap_or_else(|| panic!("no {key} in {object}"))
+        .to_owned()
 }

@@ -18,7 +18,7 @@ use crate::{Client, Costs, wait_for};
 /// The name of the servers that tests start.
 pub const SERVER_NAME: &str = "heliograph.test";
 /// How long a server may take to begin or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a server is to be started.
 #[derive(Clone, Debug, Default)]
@@ -59,13 +59,6 @@ impl Options {
         self
     }
 
-    /// Started through another program, which must replace itself by the server.
-    #[must_use]
-    pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
-        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
-        self
-    }
-
     /// On a folder that outlives the server, instead of one of its own.
     #[must_use]
     pub fn in_folder(mut self, folder: &Path) -> Self {
@@ -74,9 +67,11 @@ impl Options {
     }
 
     fn file(&self, data: &Path) -> String {
-        let with_path = self
-            .clone()
-            .set("storage", "path", &format!("{:?}", data.display().to_string()));
+        let with_path = self.clone().set(
+            "storage",
+            "path",
+            &format!("{:?}", data.display().to_string()),
+        );
         let sections = with_path.settings.iter().map(|(name, keys)| {
             let keys = keys.iter().map(|(key, value)| format!("{key} = {value}\n"));
             format!("[{name}]\n{}", keys.collect::<String>())
@@ -164,12 +159,20 @@ impl TestServer {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        let child = self.child.insert(command.spawn().expect("the server starts"));
+        let child = self
+            .child
+            .insert(command.spawn().expect("the server starts"));
         let told = wait_for("the server's addresses", PATIENCE, || {
             let ended = child.try_wait().unwrap();
             let log = &self.folder;
-            assert!(ended.is_none(), "the server ended: {ended:?}, see {}", log.display());
-            fs::read_to_string(&addresses).ok().filter(|text| text.ends_with('\n'))
+            assert!(
+                ended.is_none(),
+                "the server ended: {ended:?}, see {}",
+                log.display()
+            );
+            fs::read_to_string(&addresses)
+                .ok()
+                .filter(|text| text.ends_with('\n'))
         })
         .await;
         let mut listeners = told.lines().filter(|line| line.starts_with("http://"));
@@ -177,6 +180,16 @@ impl TestServer {
         first.clone_into(&mut self.base.write().unwrap());
         let metrics = told.lines().find_map(|line| line.strip_prefix("metrics "));
         self.metrics = metrics.map(str::to_owned);
+    }
+
+    /// Starts the server through another program from the next start on.
+    pub fn wrap(&mut self, wrapper: &[String]) {
+        wrapper.clone_into(&mut self.options.wrapper);
+    }
+
+    /// The process id.
+    pub fn process(&self) -> i32 {
+        self.pid().as_raw_nonzero().get()
     }
 
     /// Ends the server by SIGTERM and starts it again.
@@ -190,7 +203,11 @@ impl TestServer {
         self.signal(Signal::TERM);
         let mut child = self.child.take().expect("a server to stop");
         let status = wait_for("the server's end", PATIENCE, || child.try_wait().unwrap()).await;
-        assert!(status.success(), "the server ended with {status}: {}", self.log());
+        assert!(
+            status.success(),
+            "the server ended with {status}: {}",
+            self.log()
+        );
     }
 
     /// Kills the server.
@@ -276,7 +293,7 @@ impl TestServer {
     /// What the store's operations cost so far.
     pub async fn costs(&self) -> Costs {
         let address = self.metrics.as_ref().expect("an address of /metrics");
-        let answer = self.client().get_text(&format!("{address}/metrics")).await;
+        let answer = self.client().get_text(address).await;
         Costs::parse(&answer)
     }
 
@@ -291,7 +308,10 @@ impl TestServer {
             .output()
             .expect("the program runs");
         let text = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
     }
 }
 
@@ -301,7 +321,11 @@ fn temporary_folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let place = env::var_os("HELIOGRAPH_TEST_FOLDER").map(PathBuf::from);
     let place = place.unwrap_or_else(|| {
-        if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
+        if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            env::temp_dir()
+        }
     });
     tempfile::Builder::new()
         .prefix("heliograph-")
@@ -310,7 +334,10 @@ fn temporary_folder() -> TempDir {
 }
 
 impl Drop for TestServer {
-    #[expect(clippy::print_stderr, reason = "the log of a failed test is part of its output")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the log of a failed test is part of its output"
+    )]
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // It may have ended by itself; a test that minds asked before.
@@ -322,7 +349,10 @@ impl Drop for TestServer {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
             let last = lines.len().saturating_sub(60);
-            eprintln!("--- the end of the server's log\n{}", lines[last..].join("\n"));
+            eprintln!(
+                "--- the end of the server's log\n{}",
+                lines[last..].join("\n")
+            );
             if let Some(own) = &mut self.own_folder {
                 own.disable_cleanup(env::var_os("HELIOGRAPH_KEEP").is_some());
             }

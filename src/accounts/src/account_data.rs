@@ -261,7 +261,9 @@ fn check(kind: &str, content: &str) -> Result<(), AccountError> {
 
 fn cost(kind: &Tail, content: &Bytes) -> u64 {
     let bytes = kind.0.len().saturating_add(content.len());
-    u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ROW_OVERHEAD_BYTES)
+    u64::try_from(bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(ROW_OVERHEAD_BYTES)
 }
 
 fn set(
@@ -283,7 +285,10 @@ fn set(
     batch.put(&schema::ACCOUNT_DATA_BYTES, &user, &Plain(used));
     let key = (user, place, UNSTAMPED, kind.clone());
     batch.put(&schema::ACCOUNT_DATA_BY_POSITION, &key, &PRESENT);
-    let datum = AccountDatum { position: UNSTAMPED, content };
+    let datum = AccountDatum {
+        position: UNSTAMPED,
+        content,
+    };
     batch.put(&schema::ACCOUNT_DATA, &(user, place, kind), &datum);
     batch.record(Record::AccountData { user, room });
     Ok(())

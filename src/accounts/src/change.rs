@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use heliograph_core::ids::UserNum;
-use heliograph_tables::{Batch, Completion, Op, Permit, View, schema::{self, Account}};
+use heliograph_tables::{
+    Batch, Completion, Op, Permit, View,
+    schema::{self, Account},
+};
 
 use crate::{AccountError, Inner, locks::Lock};
 

@@ -81,8 +81,14 @@ impl Accounts {
                 Ok(None)
             })
             .await?;
-        let stored = found.as_ref().and_then(|(_, account)| account.password.clone());
-        let right = self.inner.passwords.verify(password, stored.clone()).await?;
+        let stored = found
+            .as_ref()
+            .and_then(|(_, account)| account.password.clone());
+        let right = self
+            .inner
+            .passwords
+            .verify(password, stored.clone())
+            .await?;
         let Some((user, account)) = found else {
             return Err(AccountError::BadCredentials);
         };
@@ -213,7 +219,12 @@ impl Accounts {
                 let mut devices = Vec::new();
                 for device_id in device_ids {
                     let key = (user, Tail::from(device_id.as_str()));
-                    devices.extend(change.view.get(&schema::DEVICE_NUMS, &key)?.map(|row| row.0));
+                    devices.extend(
+                        change
+                            .view
+                            .get(&schema::DEVICE_NUMS, &key)?
+                            .map(|row| row.0),
+                    );
                 }
                 devices.sort_unstable();
                 devices.dedup();
@@ -262,15 +273,23 @@ impl Accounts {
         let inner = &self.inner;
         let (user, device) = (identity.user, identity.device);
         let every_ms = inner.settings.last_seen_every_ms;
-        if !inner.sessions.is_seen_due(user, device, inner.clock.now_ms(), every_ms) {
+        if !inner
+            .sessions
+            .is_seen_due(user, device, inner.clock.now_ms(), every_ms)
+        {
             return Ok(());
         }
         let ip = Box::from(ip);
         inner
             .change(Op::Account, vec![Lock::User(user)], move |change| {
                 if change.view.has(&schema::DEVICES, &(user, device))? {
-                    let seen = LastSeen { ts: change.now_ms, ip };
-                    change.batch.put(&schema::DEVICES_SEEN, &(user, device), &seen);
+                    let seen = LastSeen {
+                        ts: change.now_ms,
+                        ip,
+                    };
+                    change
+                        .batch
+                        .put(&schema::DEVICES_SEEN, &(user, device), &seen);
                 }
                 Ok(())
             })
@@ -306,7 +325,9 @@ fn check_name(name: Option<&str>) -> Result<(), AccountError> {
 
 fn check_id(device_id: &str) -> Result<(), AccountError> {
     if device_id.is_empty() || device_id.contains(char::is_control) {
-        return Err(AccountError::Invalid("the device id is empty or has control characters"));
+        return Err(AccountError::Invalid(
+            "the device id is empty or has control characters",
+        ));
     }
     if device_id.len() > MAX_DEVICE_ID_BYTES {
         return Err(AccountError::TooLarge("the device id"));
@@ -352,7 +373,11 @@ pub(crate) fn log_in(
         device
     };
     let access_token = issue_token(change, user, device);
-    Ok(Session { device, device_id, access_token })
+    Ok(Session {
+        device,
+        device_id,
+        access_token,
+    })
 }
 
 /// Takes the next number of a user's devices.

@@ -35,14 +35,18 @@ impl Accounts {
                 if let Some(known) = change.view.get(&schema::FILTER_NUMS, &by_content)? {
                     return Ok(known.0.to_string());
                 }
-                let last = change.view.end(&schema::FILTERS, &(user,), Direction::Backward)?;
+                let last = change
+                    .view
+                    .end(&schema::FILTERS, &(user,), Direction::Backward)?;
                 let num = last.map_or(0, |((_, num), _)| num).saturating_add(1);
                 if num > MAX_FILTERS {
                     return Err(AccountError::TooMany("filters"));
                 }
                 let row = Plain(Bytes::from(text));
                 change.batch.put(&schema::FILTERS, &(user, num), &row);
-                change.batch.put(&schema::FILTER_NUMS, &by_content, &Plain(num));
+                change
+                    .batch
+                    .put(&schema::FILTER_NUMS, &by_content, &Plain(num));
                 Ok(num.to_string())
             })
             .await
@@ -112,14 +116,24 @@ mod tests {
         let (alice, bob) = (f.register("alice").await.user, f.register("bob").await.user);
         let add = async |user, filter: &str| f.accounts.add_filter(user, filter).await.unwrap();
         let id = add(alice, r#"{"room": {"timeline": {"limit": 1}}, "a": 1}"#).await;
-        assert_eq!(add(alice, r#"{"a":1,"room":{"timeline":{"limit":1}}}"#).await, id);
+        assert_eq!(
+            add(alice, r#"{"a":1,"room":{"timeline":{"limit":1}}}"#).await,
+            id
+        );
         let other = add(alice, "{}").await;
         assert_ne!(other, id);
         let stored = f.accounts.filter(alice, &id).await.unwrap();
-        assert_eq!(stored.as_deref(), Some(r#"{"a":1,"room":{"timeline":{"limit":1}}}"#));
+        assert_eq!(
+            stored.as_deref(),
+            Some(r#"{"a":1,"room":{"timeline":{"limit":1}}}"#)
+        );
         assert_eq!(f.accounts.filter(bob, &id).await.unwrap(), None);
         for unknown in ["", "99", "01", "+1", "-1", "x", "4294967296"] {
-            assert_eq!(f.accounts.filter(alice, unknown).await.unwrap(), None, "{unknown}");
+            assert_eq!(
+                f.accounts.filter(alice, unknown).await.unwrap(),
+                None,
+                "{unknown}"
+            );
         }
     }
 
@@ -136,7 +150,10 @@ mod tests {
         let longer = f.accounts.add_filter(user, &format!("{longest} ")).await;
         assert!(matches!(longer, Err(AccountError::TooLarge(_))));
         for i in 1..MAX_FILTERS {
-            f.accounts.add_filter(user, &format!("{{\"i\":{i}}}")).await.unwrap();
+            f.accounts
+                .add_filter(user, &format!("{{\"i\":{i}}}"))
+                .await
+                .unwrap();
         }
         let one_more = f.accounts.add_filter(user, "{\"i\":0}").await;
         assert!(matches!(one_more, Err(AccountError::TooMany(_))));

@@ -117,12 +117,14 @@ fn text(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Accou
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(AccountError::Invalid("auth has a field that must be a string")),
+        Some(_) => Err(AccountError::Invalid(
+            "auth has a field that must be a string",
+        )),
     }
 }
 
 /// A request that needs user-interactive authentication.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Interaction {
     /// Which operation: the method and the endpoint, or any other name of it.
     pub operation: String,
@@ -136,6 +138,17 @@ pub struct Interaction {
     pub auth: Option<AuthData>,
 }
 
+// Parameters may hold a password: they stay out of logs.
+impl std::fmt::Debug for Interaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interaction")
+            .field("operation", &self.operation)
+            .field("user", &self.user)
+            .field("auth", &self.auth)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Interacted {
@@ -146,12 +159,18 @@ pub enum Interacted {
 }
 
 /// A finished authentication.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Completed {
     /// The parameters to go by: the first request's.
     pub parameters: Map<String, Value>,
     /// The registration token of that stage, to be counted when the account is made.
     pub registration_token: Option<String>,
+}
+
+impl std::fmt::Debug for Completed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Completed").finish_non_exhaustive()
+    }
 }
 
 /// What a client is told to do next.
@@ -197,12 +216,20 @@ impl Accounts {
     /// store and of the pool.
     pub async fn interact(&self, interaction: Interaction) -> Result<Interacted, AccountError> {
         let inner = &self.inner;
-        let Interaction { operation, user, flows, parameters, auth } = interaction;
+        let Interaction {
+            operation,
+            user,
+            flows,
+            parameters,
+            auth,
+        } = interaction;
         let auth = auth.unwrap_or_default();
         let now_ms = inner.clock.now_ms();
         let id = match &auth.session {
             Some(id) => {
-                inner.interactive_auth.resume(id, &operation, user, &parameters, now_ms)?;
+                inner
+                    .interactive_auth
+                    .resume(id, &operation, user, &parameters, now_ms)?;
                 id.clone()
             }
             None => {
@@ -224,7 +251,12 @@ impl Accounts {
             return Ok(Interacted::Done(completed));
         }
         let completed = inner.interactive_auth.completed(&id, now_ms)?;
-        Ok(Interacted::More(Challenge { session: id, flows, completed, failure }))
+        Ok(Interacted::More(Challenge {
+            session: id,
+            flows,
+            completed,
+            failure,
+        }))
     }
 
     /// Does a stage of a session from elsewhere than the request: a fallback page.
@@ -237,8 +269,14 @@ impl Accounts {
         &self,
         auth: &AuthData,
     ) -> Result<Result<(), StageFailure>, AccountError> {
-        let id = auth.session.as_deref().ok_or(AccountError::UnknownSession)?;
-        let user = self.inner.interactive_auth.user(id, self.inner.clock.now_ms())?;
+        let id = auth
+            .session
+            .as_deref()
+            .ok_or(AccountError::UnknownSession)?;
+        let user = self
+            .inner
+            .interactive_auth
+            .user(id, self.inner.clock.now_ms())?;
         self.inner.try_stage(id, user, auth).await
     }
 }
@@ -278,13 +316,17 @@ impl Inner {
                 let Some(password) = auth.password.clone() else {
                     return Ok(Err(StageFailure::Incomplete));
                 };
-                if !self.is_password_of(user, auth.user.as_deref(), password).await? {
+                if !self
+                    .is_password_of(user, auth.user.as_deref(), password)
+                    .await?
+                {
                     return Ok(Err(StageFailure::BadPassword));
                 }
                 None
             }
         };
-        self.interactive_auth.done(id, stage, token, self.clock.now_ms())?;
+        self.interactive_auth
+            .done(id, stage, token, self.clock.now_ms())?;
         Ok(Ok(()))
     }
 

@@ -146,7 +146,13 @@ pub(crate) struct Inner {
 impl Accounts {
     /// Accounts over a store.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let Parts { store, interner, pool, clock, random } = parts;
+        let Parts {
+            store,
+            interner,
+            pool,
+            clock,
+            random,
+        } = parts;
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -176,7 +182,9 @@ impl Accounts {
     pub async fn local_user(&self, user_id: &str) -> Result<Option<UserNum>, AccountError> {
         let user_id = user_id.to_owned();
         self.inner
-            .read(Op::Account, move |inner, view| Ok(inner.find_local(view, &user_id)?))
+            .read(Op::Account, move |inner, view| {
+                Ok(inner.find_local(view, &user_id)?)
+            })
             .await
     }
 }

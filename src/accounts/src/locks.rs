@@ -58,10 +58,17 @@ impl Held<'_> {
     pub(crate) fn overlay(&mut self, position: Position) -> Overlay {
         let mut layers = BTreeMap::new();
         for guard in &mut self.0 {
-            while guard.front().is_some_and(|layer| layer.position <= position) {
+            while guard
+                .front()
+                .is_some_and(|layer| layer.position <= position)
+            {
                 guard.pop_front();
             }
-            layers.extend(guard.iter().map(|layer| (layer.position, Arc::clone(layer))));
+            layers.extend(
+                guard
+                    .iter()
+                    .map(|layer| (layer.position, Arc::clone(layer))),
+            );
         }
         let mut overlay = Overlay::default();
         for layer in layers.into_values() {

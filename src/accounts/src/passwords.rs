@@ -110,7 +110,11 @@ impl Passwords {
 }
 
 fn hash(password: &str, salt: [u8; 16], cost: HashCost) -> Result<PasswordHash, AccountError> {
-    let HashCost { memory_kib, passes, lanes } = cost;
+    let HashCost {
+        memory_kib,
+        passes,
+        lanes,
+    } = cost;
     let fail = |_| AccountError::Inconsistent("argon2 refuses its parameters");
     let params = Params::new(memory_kib, passes, lanes, Some(32)).map_err(fail)?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -154,8 +158,15 @@ mod tests {
     async fn what_was_hashed_under_another_cost_goes_on_working() {
         let random = SeededRandom::new(1);
         let password = "correct horse".to_owned();
-        let stored = passwords().hash(password.clone(), 1, &random).await.unwrap();
-        let dearer = HashCost { memory_kib: 64, passes: 2, lanes: 1 };
+        let stored = passwords()
+            .hash(password.clone(), 1, &random)
+            .await
+            .unwrap();
+        let dearer = HashCost {
+            memory_kib: 64,
+            passes: 2,
+            lanes: 1,
+        };
         let passwords = Passwords::new(dearer, 4);
         assert!(passwords.verify(password, Some(stored)).await.unwrap());
     }
@@ -163,7 +174,11 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_user_costs_as_much_as_a_known_one() {
         // The work is the same: the dummy is hashed with the parameters of the configuration.
-        let broken = HashCost { memory_kib: 0, passes: 1, lanes: 1 };
+        let broken = HashCost {
+            memory_kib: 0,
+            passes: 1,
+            lanes: 1,
+        };
         let passwords = Passwords::new(broken, 4);
         let result = passwords.verify("whatever".to_owned(), None).await;
         assert!(matches!(result, Err(AccountError::Inconsistent(_))));

@@ -136,7 +136,10 @@ impl Accounts {
         self.inner
             .change(Op::UserData, vec![Lock::User(user)], move |change| {
                 change.account(user)?;
-                let mut profile = change.view.get(&schema::PROFILES, &user)?.unwrap_or_default();
+                let mut profile = change
+                    .view
+                    .get(&schema::PROFILES, &user)?
+                    .unwrap_or_default();
                 let place = field.of_mut(&mut profile);
                 let value = value.map(String::into_boxed_str);
                 if *place == value {
@@ -165,8 +168,11 @@ mod tests {
         let set = async |field, value: &str| {
             let before = f.store.view(Op::Other).position();
             let value = Some(value.to_owned());
-            let (profile, changed) =
-                f.accounts.set_profile_field(user, field, value).await.unwrap();
+            let (profile, changed) = f
+                .accounts
+                .set_profile_field(user, field, value)
+                .await
+                .unwrap();
             let moved = f.store.view(Op::Other).position() > before;
             assert_eq!(moved, changed, "what changes nothing writes nothing");
             (profile, changed)
@@ -176,14 +182,45 @@ mod tests {
         let (profile, changed) = set(ProfileField::AvatarUrl, "mxc://example.org/a").await;
         assert!(changed);
         assert_eq!(ProfileField::Displayname.of(&profile), Some("Alice"));
-        assert_eq!(ProfileField::AvatarUrl.of(&profile), Some("mxc://example.org/a"));
+        assert_eq!(
+            ProfileField::AvatarUrl.of(&profile),
+            Some("mxc://example.org/a")
+        );
         assert!(!set(ProfileField::Displayname, "Alice").await.1);
         let (profile, _) = set(ProfileField::Displayname, "").await;
         assert_eq!(profile.displayname, None);
         let view = f.store.view(Op::Other);
-        assert_eq!(f.accounts.profile(&view, user).unwrap(), Some(profile.clone()));
+        assert_eq!(
+            f.accounts.profile(&view, user).unwrap(),
+            Some(profile.clone())
+        );
         let found = f.accounts.profile_of("@alice:example.org").await.unwrap();
         assert_eq!(found, (user, profile));
+    }
+
+    #[tokio::test]
+    async fn what_is_so_already_is_answered_only_once_it_is_safe() {
+        let f = accounts();
+        let user = f.register("alice").await.user;
+        let set = || {
+            let (accounts, value) = (f.accounts.clone(), Some("Alice".to_owned()));
+            let field = ProfileField::Displayname;
+            async move { accounts.set_profile_field(user, field, value).await }
+        };
+        f.store.hold();
+        let mut both = tokio::task::JoinSet::new();
+        both.spawn(set());
+        both.spawn(set());
+        let written = &f.store.counts().of(Op::UserData).keys_written;
+        // The profile and two entries of the log.
+        while written.load(std::sync::atomic::Ordering::SeqCst) < 3 {
+            assert!(both.try_join_next().is_none(), "answered too early");
+            tokio::task::yield_now().await;
+        }
+        assert!(both.try_join_next().is_none(), "answered too early");
+        f.store.release();
+        let mut changed = both.join_all().await.into_iter().map(|set| set.unwrap().1);
+        assert_ne!(changed.next(), changed.next());
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ pub fn predefined(user_id: &str) -> Value {
     }})
 }
 
-fn rule(rule_id: &str, conditions: Value, actions: Value) -> Value {
+fn rule(rule_id: &str, conditions: &Value, actions: &Value) -> Value {
     json!({
         "rule_id": rule_id,
         "default": true,
@@ -42,62 +42,68 @@ fn overrides(user_id: &str) -> Vec<Value> {
     let highlight = json!({ "set_tweak": "highlight" });
     let quiet = json!([]);
     vec![
-        rule(".m.rule.master", json!([]), quiet.clone()),
+        rule(".m.rule.master", &quiet, &quiet),
         rule(
             ".m.rule.suppress_notices",
-            json!([matches("content.msgtype", "m.notice")]),
-            quiet.clone(),
+            &json!([matches("content.msgtype", "m.notice")]),
+            &quiet,
         ),
         rule(
             ".m.rule.invite_for_me",
-            json!([
+            &json!([
                 matches("type", "m.room.member"),
                 matches("content.membership", "invite"),
                 matches("state_key", user_id),
             ]),
-            json!(["notify", sound("default")]),
+            &json!(["notify", sound("default")]),
         ),
         rule(
             ".m.rule.member_event",
-            json!([matches("type", "m.room.member")]),
-            quiet.clone(),
+            &json!([matches("type", "m.room.member")]),
+            &quiet,
         ),
         rule(
             ".m.rule.is_user_mention",
-            json!([{
+            &json!([{
                 "kind": "event_property_contains",
                 "key": r"content.m\.mentions.user_ids",
                 "value": user_id,
             }]),
-            json!(["notify", sound("default"), highlight]),
+            &json!(["notify", sound("default"), highlight]),
         ),
         rule(
             ".m.rule.is_room_mention",
-            json!([
+            &json!([
                 is(r"content.m\.mentions.room", true),
                 { "kind": "sender_notification_permission", "key": "room" },
             ]),
-            json!(["notify", highlight]),
+            &json!(["notify", highlight]),
         ),
         rule(
             ".m.rule.tombstone",
-            json!([matches("type", "m.room.tombstone"), matches("state_key", "")]),
-            json!(["notify", highlight]),
+            &json!([
+                matches("type", "m.room.tombstone"),
+                matches("state_key", "")
+            ]),
+            &json!(["notify", highlight]),
         ),
         rule(
             ".m.rule.reaction",
-            json!([matches("type", "m.reaction")]),
-            quiet.clone(),
+            &json!([matches("type", "m.reaction")]),
+            &quiet,
         ),
         rule(
             ".m.rule.room.server_acl",
-            json!([matches("type", "m.room.server_acl"), matches("state_key", "")]),
-            quiet.clone(),
+            &json!([
+                matches("type", "m.room.server_acl"),
+                matches("state_key", "")
+            ]),
+            &quiet,
         ),
         rule(
             ".m.rule.suppress_edits",
-            json!([is(r"content.m\.relates_to.rel_type", "m.replace")]),
-            quiet,
+            &json!([is(r"content.m\.relates_to.rel_type", "m.replace")]),
+            &quiet,
         ),
     ]
 }
@@ -107,28 +113,28 @@ fn underrides() -> Vec<Value> {
     vec![
         rule(
             ".m.rule.call",
-            json!([matches("type", "m.call.invite")]),
-            json!(["notify", sound("ring")]),
+            &json!([matches("type", "m.call.invite")]),
+            &json!(["notify", sound("ring")]),
         ),
         rule(
             ".m.rule.encrypted_room_one_to_one",
-            json!([two_members, matches("type", "m.room.encrypted")]),
-            json!(["notify", sound("default")]),
+            &json!([two_members, matches("type", "m.room.encrypted")]),
+            &json!(["notify", sound("default")]),
         ),
         rule(
             ".m.rule.room_one_to_one",
-            json!([two_members, matches("type", "m.room.message")]),
-            json!(["notify", sound("default")]),
+            &json!([two_members, matches("type", "m.room.message")]),
+            &json!(["notify", sound("default")]),
         ),
         rule(
             ".m.rule.message",
-            json!([matches("type", "m.room.message")]),
-            json!(["notify"]),
+            &json!([matches("type", "m.room.message")]),
+            &json!(["notify"]),
         ),
         rule(
             ".m.rule.encrypted",
-            json!([matches("type", "m.room.encrypted")]),
-            json!(["notify"]),
+            &json!([matches("type", "m.room.encrypted")]),
+            &json!(["notify"]),
         ),
     ]
 }

@@ -96,13 +96,17 @@ impl Accounts {
     pub async fn delete_registration_token(&self, token: &str) -> Result<(), AccountError> {
         let key = Tail::from(token);
         self.inner
-            .change(Op::Account, vec![Lock::Token(token.into())], move |change| {
-                if !change.view.has(&schema::REGISTRATION_TOKENS, &key)? {
-                    return Err(AccountError::UnknownToken);
-                }
-                change.batch.delete(&schema::REGISTRATION_TOKENS, &key);
-                Ok(())
-            })
+            .change(
+                Op::Account,
+                vec![Lock::Token(token.into())],
+                move |change| {
+                    if !change.view.has(&schema::REGISTRATION_TOKENS, &key)? {
+                        return Err(AccountError::UnknownToken);
+                    }
+                    change.batch.delete(&schema::REGISTRATION_TOKENS, &key);
+                    Ok(())
+                },
+            )
             .await
     }
 

@@ -141,7 +141,9 @@ impl Accounts {
             return Ok(Some(identity));
         }
         self.inner
-            .read(Op::Authenticate, move |inner, view| look_up(inner, view, hash))
+            .read(Op::Authenticate, move |inner, view| {
+                look_up(inner, view, hash)
+            })
             .await
     }
 }

@@ -61,11 +61,12 @@ pub(crate) fn over(store: Arc<MemStore>, settings: Settings) -> Fixture {
         threads: 4,
         queue: 1_000,
     });
+    let (shared_store, shared_clock) = (Arc::clone(&store), Arc::clone(&clock));
     let parts = Parts {
-        store: Arc::clone(&store) as _,
+        store: shared_store,
         interner: Arc::new(Interner::new(100)),
         pool,
-        clock: Arc::clone(&clock) as _,
+        clock: shared_clock,
         random: Arc::new(SeededRandom::new(7)),
     };
     Fixture {
@@ -98,6 +99,9 @@ impl Fixture {
 
     /// Registers a user with a device.
     pub(crate) async fn register(&self, localpart: &str) -> Registered {
-        self.accounts.register(registration(localpart)).await.unwrap()
+        self.accounts
+            .register(registration(localpart))
+            .await
+            .unwrap()
     }
 }

@@ -42,7 +42,9 @@ impl TransactionKey {
 
 /// The first answer to a transaction, if it was done.
 pub fn find(view: &View, key: &TransactionKey) -> Result<Option<Bytes>, StoreError> {
-    Ok(view.get(&schema::TRANSACTIONS, &key.row())?.map(|row| row.0))
+    Ok(view
+        .get(&schema::TRANSACTIONS, &key.row())?
+        .map(|row| row.0))
 }
 
 /// Puts the first answer to a transaction beside its effect.

@@ -119,9 +119,12 @@ impl Accounts {
         };
         let min_chars = inner.settings.min_password_chars;
         let password = match registration.password.clone() {
-            Some(password) => {
-                Some(inner.passwords.hash(password, min_chars, &*inner.random).await?)
-            }
+            Some(password) => Some(
+                inner
+                    .passwords
+                    .hash(password, min_chars, &*inner.random)
+                    .await?,
+            ),
             None => None,
         };
         if let Some(user_id) = wanted {
@@ -170,7 +173,11 @@ impl Accounts {
             .inner
             .read(Op::Account, move |inner, view| inner.user_id(view, user))
             .await?;
-        Ok(Registered { user, user_id, session })
+        Ok(Registered {
+            user,
+            user_id,
+            session,
+        })
     }
 
     /// Sets another password; ends the devices other than `keep`, unless `logout_devices` is false.
@@ -189,7 +196,10 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let inner = &self.inner;
         let min_chars = inner.settings.min_password_chars;
-        let hash = inner.passwords.hash(password, min_chars, &*inner.random).await?;
+        let hash = inner
+            .passwords
+            .hash(password, min_chars, &*inner.random)
+            .await?;
         let locks = vec![Lock::User(user)];
         inner
             .change(Op::Account, locks, move |change| {
@@ -233,10 +243,12 @@ impl Accounts {
     pub async fn deactivate(&self, user: UserNum) -> Result<(), AccountError> {
         let locks = vec![Lock::User(user)];
         self.inner
-            .change(Op::Account, locks, move |change| match change.account(user) {
-                Ok(account) => end_account(change, user, account),
-                Err(AccountError::Deactivated) => Ok(()),
-                Err(error) => Err(error),
+            .change(Op::Account, locks, move |change| {
+                match change.account(user) {
+                    Ok(account) => end_account(change, user, account),
+                    Err(AccountError::Deactivated) => Ok(()),
+                    Err(error) => Err(error),
+                }
             })
             .await
     }
@@ -260,11 +272,16 @@ impl Accounts {
         };
         self.inner
             .read(Op::Account, move |inner, view| {
-                view.range(&schema::ACCOUNTS, &from, &UserNum(u32::MAX), Direction::Forward)
-                    .take(limit.min(MAX_LIST))
-                    .map(|row| row.map_err(AccountError::from))
-                    .map(|row| row.and_then(|(user, account)| info(inner, view, user, &account)))
-                    .collect()
+                view.range(
+                    &schema::ACCOUNTS,
+                    &from,
+                    &UserNum(u32::MAX),
+                    Direction::Forward,
+                )
+                .take(limit.min(MAX_LIST))
+                .map(|row| row.map_err(AccountError::from))
+                .map(|row| row.and_then(|(user, account)| info(inner, view, user, &account)))
+                .collect()
             })
             .await
     }
@@ -277,7 +294,9 @@ impl Accounts {
         self.inner
             .read(Op::Account, move |inner, view| {
                 let account = view.get(&schema::ACCOUNTS, &user)?;
-                account.map(|account| info(inner, view, user, &account)).transpose()
+                account
+                    .map(|account| info(inner, view, user, &account))
+                    .transpose()
             })
             .await
     }
@@ -288,7 +307,10 @@ impl Inner {
     fn registrable(&self, localpart: &str) -> Result<String, AccountError> {
         let user_id = localpart::user_id(localpart, &self.settings.server_name)?;
         let reserved = &self.settings.reserved_localparts;
-        if reserved.iter().any(|name| name.eq_ignore_ascii_case(localpart)) {
+        if reserved
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(localpart))
+        {
             return Err(AccountError::ReservedUsername);
         }
         Ok(user_id)

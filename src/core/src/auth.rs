@@ -182,23 +182,31 @@ fn object_of(event: &Pdu) -> Result<Object, AuthError> {
     }
 }
 
-/// A level in a power levels event: an integer, or, in versions before 10, what was taken for one.
+/// A level in a power levels event: an integer, or, in versions before 10, a string that is one.
 ///
 /// <https://spec.matrix.org/v1.19/rooms/v1/#mroompower_levels-events-accept-values-as-strings>
 fn level(content: &Object, key: &str, strict: bool, default: i64) -> Result<i64, AuthError> {
     let number = match content.get(key) {
         None => return Ok(default),
         Some(Value::String(text)) if !strict => text.trim().parse().ok(),
-        Some(Value::Number(token)) if !strict && token.contains('.') => {
-            token.split('.').next().and_then(|whole| whole.parse().ok())
-        }
-        Some(value) => value.as_i64(),
+        Some(value) if value.is_integer() => value.as_i64(),
+        Some(_) => None,
     };
     number.ok_or_else(|| AuthError(format!("{key} is not a level")))
 }
 
+/// Types of state events for which the rules have parts of their own: no message is of them.
+const STATE_ONLY: [&str; 5] = [
+    "m.room.aliases",
+    "m.room.create",
+    "m.room.member",
+    "m.room.power_levels",
+    "m.room.third_party_invite",
+];
+
 /// Whether a message-like event that is no redaction is allowed: what the whole rules come to for
-/// a sender of a room that federates, or of its own server.
+/// a sender of a room that federates, or of its own server. Types that only state events should
+/// have are refused, though the rules of some versions leave room for them.
 ///
 /// # Errors
 /// [`AuthError`] says why not.
@@ -210,6 +218,9 @@ pub fn message_allowed(
 ) -> Result<(), AuthError> {
     if !joined {
         return Err(AuthError("sender is not joined to the room".to_owned()));
+    }
+    if STATE_ONLY.contains(&event_type) {
+        return Err(AuthError(format!("{event_type} needs a state key")));
     }
     if !levels.user_can_send(sender, event_type) {
         return Err(AuthError("sender does not have enough power".to_owned()));

@@ -11,7 +11,10 @@ use ruma_events::TimelineEventType;
 use crate::{
     hashing::{base64, id_of_hash, redact_content, sha256},
     json::{JsonError, Value, push_string},
-    pdu::{Layout, MAX_ID_BYTES, MAX_PDU_BYTES, Pdu, PduError},
+    pdu::{
+        Layout, MAX_AUTH_EVENTS, MAX_ID_BYTES, MAX_PDU_BYTES, MAX_PREV_EVENTS, Pdu, PduError,
+        escaped,
+    },
     room_version::RoomVersion,
     signing::Signer,
 };
@@ -47,10 +50,10 @@ pub enum BuildError {
     /// The content is not an object.
     #[error("the content must be an object")]
     Content,
-    /// The content has numbers that the room's version forbids.
+    /// The content has numbers that the room's version forbids, or is nested too deep.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// The event, or a string in it, is over its limit.
+    /// The event, or a string or list in it, is over its limit.
     #[error("{0} is too large")]
     TooLarge(&'static str),
     /// A key has a value that cannot be.
@@ -113,8 +116,13 @@ impl EventBuilder {
         if self.content.as_object().is_none() {
             return Err(BuildError::Content);
         }
-        if version.strict_numbers() {
-            self.content.check_strict()?;
+        // Within the event: what is stored must be read again.
+        self.content.check(version.numbers(), 1)?;
+        if self.prev_events.len() > MAX_PREV_EVENTS {
+            return Err(BuildError::TooLarge("prev_events"));
+        }
+        if self.auth_events.len() > MAX_AUTH_EVENTS {
+            return Err(BuildError::TooLarge("auth_events"));
         }
         for (name, text) in [
             ("type", Some(self.event_type.as_str())),
@@ -173,19 +181,22 @@ impl EventBuilder {
                     .map_err(|_| BuildError::Pdu(PduError::Malformed("room_id")))?
             }
         };
-        let in_content = version.rules().redaction.content_field_redacts;
-        let redacts = if self.event_type == "m.room.redaction" && in_content {
+        let redacts = if self.event_type != "m.room.redaction" {
+            None
+        } else if version.rules().redaction.content_field_redacts {
             let id = self.content.get("redacts").and_then(Value::as_str);
             id.and_then(|id| OwnedEventId::try_from(id).ok())
         } else {
             self.redacts.clone()
         };
+        let escaped_type = escaped(&self.event_type, json.as_bytes(), &layout);
         Ok(Pdu {
             event_id,
             room_id,
             names_room: self.room_id.is_some(),
             sender: self.sender.clone(),
             event_type: TimelineEventType::from(self.event_type.as_str()),
+            escaped_type,
             state_key: self.state_key.clone(),
             origin_server_ts: self.origin_server_ts,
             depth: self.depth.min(MAX_DEPTH),

@@ -145,15 +145,29 @@ impl Value {
         }
     }
 
-    /// Checks all numbers.
+    /// Checks that [`parse`] takes the value back when it stands within `outer` arrays and objects.
     ///
     /// # Errors
-    /// [`JsonError::Number`] with the first that canonical JSON forbids.
-    pub fn check_strict(&self) -> Result<(), JsonError> {
+    /// [`JsonError::Number`] with the first that is not allowed, [`JsonError::TooDeep`].
+    pub fn check(&self, numbers: Numbers, outer: usize) -> Result<(), JsonError> {
+        let inner = || {
+            let inner = outer.saturating_add(1);
+            (inner <= MAX_DEPTH)
+                .then_some(inner)
+                .ok_or(JsonError::TooDeep)
+        };
         match self {
-            Self::Number(token) if !is_strict(token) => Err(JsonError::Number(token.clone())),
-            Self::Array(elements) => elements.iter().try_for_each(Self::check_strict),
-            Self::Object(members) => members.values().try_for_each(Self::check_strict),
+            Self::Number(token) if numbers == Numbers::Strict && !is_strict(token) => {
+                Err(JsonError::Number(token.clone()))
+            }
+            Self::Array(elements) => {
+                let inner = inner()?;
+                elements.iter().try_for_each(|e| e.check(numbers, inner))
+            }
+            Self::Object(members) => {
+                let inner = inner()?;
+                members.values().try_for_each(|m| m.check(numbers, inner))
+            }
             _ => Ok(()),
         }
     }
@@ -190,8 +204,16 @@ impl Value {
 
 /// Appends an object's canonical form.
 pub fn write_object(members: &Object, out: &mut String) {
+    write_members(members, out);
+}
+
+/// Appends the canonical form of an object of these members, which come in the order of their keys.
+pub(crate) fn write_members<'a>(
+    members: impl IntoIterator<Item = (&'a String, &'a Value)>,
+    out: &mut String,
+) {
     out.push('{');
-    for (i, (key, value)) in members.iter().enumerate() {
+    for (i, (key, value)) in members.into_iter().enumerate() {
         if i > 0 {
             out.push(',');
         }

@@ -19,7 +19,7 @@ use layout::{slice, str_at};
 pub use stored::StoredPdu;
 
 use crate::{
-    hashing::{content_hash, from_base64, id_of_hash, redact, sha256, signed_form},
+    hashing::{has_its_hash, id_of_hash, redact, sha256, signed_form},
     json::{JsonError, Numbers, Object, Value, parse},
     room_version::RoomVersion,
 };
@@ -58,6 +58,8 @@ pub struct Pdu {
     pub(crate) names_room: bool,
     pub(crate) sender: OwnedUserId,
     pub(crate) event_type: TimelineEventType,
+    /// The type, where it does not stand in `bytes` as it is.
+    pub(crate) escaped_type: Option<Box<str>>,
     pub(crate) state_key: Option<String>,
     pub(crate) origin_server_ts: u64,
     pub(crate) depth: u64,
@@ -80,12 +82,7 @@ impl Pdu {
     /// # Errors
     /// As [`PduError`] says.
     pub fn parse(bytes: &[u8], version: RoomVersion) -> Result<Self, PduError> {
-        let numbers = if version.strict_numbers() {
-            Numbers::Strict
-        } else {
-            Numbers::Loose
-        };
-        match parse(bytes, numbers)? {
+        match parse(bytes, version.numbers())? {
             Value::Object(event) => Self::from_object(&event, version),
             _ => Err(PduError::Malformed("the event")),
         }
@@ -106,6 +103,10 @@ impl Pdu {
             id_of_hash(&sha256(signed_form(event, version).as_bytes()), version)
         };
         let pdu = Self::read(event, version, event_id, (json.into(), layout))?;
+        // The server in an id that events carry must sign: without one, nobody had to.
+        if version.events_carry_ids() && pdu.event_id.server_name().is_none() {
+            return Err(PduError::Malformed("event_id"));
+        }
         pdu.check_auth_events(version)?;
         Ok(pdu)
     }
@@ -134,6 +135,7 @@ impl Pdu {
             names_room,
             sender,
             event_type: TimelineEventType::from(event_type),
+            escaped_type: escaped(event_type, &bytes, &layout),
             state_key: optional_text(event, "state_key")?.map(str::to_owned),
             origin_server_ts: unsigned(event, "origin_server_ts")?,
             depth: unsigned(event, "depth")?,
@@ -186,7 +188,10 @@ impl Pdu {
 
     /// Its type.
     pub fn type_str(&self) -> &str {
-        str_at(&self.bytes, self.layout.event_type).unwrap_or_default()
+        match &self.escaped_type {
+            Some(event_type) => event_type,
+            None => str_at(&self.bytes, self.layout.event_type).unwrap_or_default(),
+        }
     }
 
     /// Its state key, if it is a state event.
@@ -254,12 +259,12 @@ impl Pdu {
     pub fn redacted(&self, version: RoomVersion) -> Result<Self, PduError> {
         let event = redact(self.object()?, &version.rules().redaction);
         let (json, layout) = Layout::write(&event);
-        Self::read(
-            &event,
-            version,
-            self.event_id.to_string(),
-            (json.into(), layout),
-        )
+        let id = self.event_id.to_string();
+        let redacted = Self::read(&event, version, id, (json.into(), layout))?;
+        Ok(Self {
+            rejected: self.rejected,
+            ..redacted
+        })
     }
 
     /// Whether the content hash that the event carries is that of its content.
@@ -267,14 +272,14 @@ impl Pdu {
     /// # Errors
     /// Never for an event that was read by [`Self::parse`].
     pub fn has_its_hash(&self) -> Result<bool, PduError> {
-        let event = self.object()?;
-        let carried = event
-            .get("hashes")
-            .and_then(|h| h.get("sha256"))
-            .and_then(Value::as_str);
-        let carried = carried.and_then(from_base64);
-        Ok(carried.is_some_and(|hash| hash == content_hash(&event)))
+        Ok(has_its_hash(&self.object()?))
     }
+}
+
+/// A type that does not stand in an event's JSON as it is, because it has characters that JSON
+/// escapes.
+pub(crate) fn escaped(event_type: &str, bytes: &[u8], layout: &Layout) -> Option<Box<str>> {
+    (str_at(bytes, layout.event_type) != Some(event_type)).then(|| event_type.into())
 }
 
 /// A string of at most [`MAX_ID_BYTES`], if it is there.

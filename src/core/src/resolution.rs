@@ -134,28 +134,33 @@ fn by_depth(
     Ok(events)
 }
 
-/// Settles keys whose events authorise others: from the oldest on, each that the state so far
-/// allows takes the place of the one before it; the first that is not allowed ends it.
+/// Settles keys whose events authorise others: from the least deep on, each that is allowed takes
+/// the place of the one before it; the first that is not allowed ends it.
+///
+/// The keys of one round do not see each other's outcome, so their order does not matter. The
+/// specification leaves this open; it is what the other servers do, and they must agree.
 fn settle_by_auth(
     version: RoomVersion,
     resolved: &mut StateMap,
     conflicts: Conflicts,
     fetch: &impl Fn(&EventId) -> Option<Arc<Pdu>>,
 ) -> Result<(), AuthError> {
+    let mut settled = Vec::with_capacity(conflicts.len());
     for (key, candidates) in conflicts {
         let mut events = by_depth(&candidates, fetch)?.into_iter();
         let Some(mut winner) = events.next() else {
             continue;
         };
-        resolved.insert(key.clone(), winner.event_id().to_owned());
         for event in events {
-            if !allowed(version, resolved, &event, fetch) {
+            let own = (&key, &winner);
+            if !allowed(version, resolved, Some(own), &event, fetch) {
                 break;
             }
             winner = event;
-            resolved.insert(key.clone(), winner.event_id().to_owned());
         }
+        settled.push((key, winner.event_id().to_owned()));
     }
+    resolved.extend(settled);
     Ok(())
 }
 
@@ -170,23 +175,30 @@ fn first_allowed(
     let newest = events
         .iter()
         .rev()
-        .find(|event| allowed(version, resolved, event, fetch));
+        .find(|event| allowed(version, resolved, None, event, fetch));
     let winner = newest.or_else(|| events.first());
     winner
         .map(|event| event.event_id().to_owned())
         .ok_or_else(|| AuthError("a conflict without events".to_owned()))
 }
 
-/// Whether a state allows an event.
+/// Whether a state, with one entry put over it, allows an event.
 fn allowed(
     version: RoomVersion,
     state: &StateMap,
+    over: Option<(&(StateEventType, String), &Arc<Pdu>)>,
     event: &Pdu,
     fetch: &impl Fn(&EventId) -> Option<Arc<Pdu>>,
 ) -> bool {
     let lookup = |event_type: &str, key: &str| {
         let key = (StateEventType::from(event_type), key.to_owned());
-        state.get(&key).and_then(|id| fetch(id))
+        match over {
+            Some((own, event)) if *own == key => Some(Arc::clone(event)),
+            _ => state.get(&key).and_then(|id| fetch(id)),
+        }
     };
     check_state_dependent(version, event, lookup).is_ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ use ruma_common::room_version_rules::{
     EventIdFormatVersion, EventsReferenceFormatVersion, RoomVersionRules,
 };
 
+use crate::json::Numbers;
+
 /// A room version that this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomVersion(u8);
@@ -91,6 +93,15 @@ impl RoomVersion {
     /// Whether floats and large integers are forbidden.
     pub fn strict_numbers(self) -> bool {
         self.rules().authorization.strict_canonical_json
+    }
+
+    /// Which numbers events may have.
+    pub(crate) fn numbers(self) -> Numbers {
+        if self.strict_numbers() {
+            Numbers::Strict
+        } else {
+            Numbers::Loose
+        }
     }
 }
 

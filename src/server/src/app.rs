@@ -1,6 +1,13 @@
 //! The domain crates over one open database: the same for the server and for commands.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fs::{DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use heliograph_accounts::Accounts;
 use heliograph_conf::Config;
@@ -15,7 +22,7 @@ use heliograph_work::{
     SystemClock, SystemRandom,
 };
 
-use crate::{cli::Failure, settings};
+use crate::{admin::Admin, cli::Failure, settings};
 
 /// Names kept in memory, of each kind.
 const NAMES: usize = 16_384;
@@ -42,7 +49,7 @@ impl Domain {
     pub(crate) fn open(config: &Config, shutdown: Shutdown) -> Result<Self, Failure> {
         let (clock, random) = (SystemClock::shared(), SystemRandom::shared());
         let folder = settings::database_folder(config);
-        std::fs::create_dir_all(&config.storage.path).map_err(Failure::other)?;
+        make_private_folder(&config.storage.path).map_err(Failure::other)?;
         let key_file = settings::signing_key(config);
         let signer: Arc<dyn Signer> = Arc::new(
             keys::load_or_make(&key_file, &config.server.name, &*random).map_err(Failure::other)?,
@@ -100,6 +107,29 @@ impl Domain {
             random,
         })
     }
+
+    /// What does the operators' wishes.
+    pub(crate) fn admin(&self, config: &Config) -> Admin {
+        Admin {
+            accounts: Arc::clone(&self.accounts),
+            database: Arc::clone(&self.database),
+            server_name: config.server.name.clone(),
+            signing_key: settings::signing_key(config),
+        }
+    }
+}
+
+/// Makes a folder that only this user can look into, and those above it, so that they stay. One
+/// that is there already is left as it is.
+pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    make_private_folder(parent)?;
+    DirBuilder::new().mode(0o700).create(path)?;
+    File::open(parent)?.sync_all()
 }
 
 /// The runtime that the configuration asks for.

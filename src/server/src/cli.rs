@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::{error::Error, path::PathBuf};
+use std::{env, error::Error, path::PathBuf};
 
 use clap::{Parser, Subcommand};
-use heliograph_conf::{ConfError, Config};
+use heliograph_conf::{ConfError, Config, ENV_PREFIX};
 
 use crate::{commands, serve};
 
@@ -29,10 +29,10 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Manage accounts, while the server is stopped.
+    /// Manage accounts, whether the server runs or not.
     #[command(subcommand)]
     User(UserCommand),
-    /// Copy the database and the signing key to a new folder, while the server is stopped.
+    /// Copy the database and the signing key to a new folder, whether the server runs or not.
     Backup {
         /// The folder to make.
         target: PathBuf,
@@ -44,7 +44,7 @@ enum Command {
         /// The data folder to make.
         target: PathBuf,
     },
-    /// Check every byte of a data folder or of a backup.
+    /// Check every byte of a backup, or of a data folder that no server runs on.
     Verify {
         /// What to check.
         path: PathBuf,
@@ -64,18 +64,24 @@ enum ConfigCommand {
 /// Commands about accounts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
-    /// Make an account. The password is read from standard input.
+    /// Make an account. The password is the first line of standard input.
     Create {
         /// The part of the user id before the colon.
         localpart: String,
         /// Make the user an administrator.
         #[arg(long)]
         admin: bool,
+        /// Read the password from this file instead.
+        #[arg(long)]
+        password_file: Option<PathBuf>,
     },
-    /// Set a new password, read from standard input, and end all sessions.
+    /// Set a new password, the first line of standard input, and end all sessions.
     Password {
         /// The user id, or the part before the colon.
         user: String,
+        /// Read the password from this file instead.
+        #[arg(long)]
+        password_file: Option<PathBuf>,
     },
     /// List the accounts.
     List,
@@ -101,7 +107,12 @@ impl Failure {
 
 /// Does what the command line asks.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
-    let config = || Config::load(cli.config.as_deref(), std::env::vars());
+    let config = || Config::load(cli.config.as_deref(), env::vars());
+    // What only reads and copies files works without a configuration, so without a server's name.
+    let config_or_defaults = || match &cli.config {
+        None if !env::vars().any(|(name, _)| name.starts_with(ENV_PREFIX)) => Ok(Config::default()),
+        _ => config(),
+    };
     match cli.command {
         Command::Serve { address_file } => serve::run(&config()?, address_file),
         Command::Config(ConfigCommand::Check) => {
@@ -115,8 +126,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::User(command) => commands::user(&config()?, command),
         Command::Backup { target } => commands::backup(&config()?, &target),
-        Command::Restore { backup, target } => commands::restore(&config()?, &backup, &target),
-        Command::Verify { path } => commands::verify(&config()?, &path),
+        Command::Restore { backup, target } => {
+            commands::restore(&config_or_defaults()?, &backup, &target)
+        }
+        Command::Verify { path } => commands::verify(&config_or_defaults()?, &path),
         Command::Routes => {
             commands::routes();
             Ok(())
@@ -134,4 +147,51 @@ pub(crate) fn say(text: &str) {
 #[expect(clippy::print_stderr, reason = "there may be no log yet")]
 pub(crate) fn say_error(text: &str) {
     eprintln!("heliograph: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        for line in [
+            "serve",
+            "serve --config x.toml --address-file a",
+            "-c x.toml serve",
+            "config check",
+            "config show",
+            "user create ada --admin --password-file p",
+            "user password @ada:example.org",
+            "user list --config x.toml",
+            "backup b",
+            "restore b d",
+            "verify d",
+            "routes",
+        ] {
+            let words = line.split(' ');
+            let parsed = Cli::try_parse_from(["heliograph"].into_iter().chain(words));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+        for line in [
+            "",
+            "backup",
+            "restore b",
+            "user",
+            "user create",
+            "config",
+            "fly",
+        ] {
+            let words = line.split(' ').filter(|word| !word.is_empty());
+            let parsed = Cli::try_parse_from(["heliograph"].into_iter().chain(words));
+            assert!(parsed.is_err(), "{line}");
+        }
+    }
 }

@@ -2,11 +2,14 @@
 //!
 //! It must know no rule of the protocol: it puts the other crates together and starts them.
 //!
-//! Entry points: [`cli`] (what can be asked), [`serve`] (the server), [`commands`] (the rest).
+//! Entry points: [`cli`] (what can be asked), [`serve`] (the server), [`commands`] (the rest),
+//! [`control`] (how commands reach a running server).
 
+mod admin;
 mod app;
 mod cli;
 mod commands;
+mod control;
 mod pages;
 mod serve;
 mod settings;

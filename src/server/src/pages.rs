@@ -10,16 +10,22 @@ use axum::{
 };
 use heliograph_http::{AuthKind, Route, RouteTable};
 use heliograph_storage::Database;
+use heliograph_tables::StoreError;
+use heliograph_work::{Runner, WorkerStatus};
 use http::{StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use crate::serve::AppState;
 
+/// A worker that failed so often, one after the other, is a reason to look.
+const FAILURES: u32 = 3;
+
 /// What the pages tell of.
 #[derive(Clone)]
 pub(crate) struct Pages {
     pub(crate) database: Arc<Database>,
+    pub(crate) workers: Arc<Runner>,
     pub(crate) server_name: Arc<str>,
     pub(crate) public_base_url: Option<Arc<str>>,
 }
@@ -33,13 +39,25 @@ pub(crate) fn routes() -> RouteTable<AppState> {
 
 /// Whether the server can do its work, and if not, why.
 async fn health(State(pages): State<Pages>) -> Response {
-    match pages.database.health() {
-        Ok(()) => axum::Json(json!({ "status": "ok" })).into_response(),
-        Err(error) => {
-            let body = json!({ "status": "failing", "reasons": [error.to_string()] });
-            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
-        }
+    let reasons = reasons(pages.database.health(), pages.workers.list());
+    if reasons.is_empty() {
+        return axum::Json(json!({ "status": "ok" })).into_response();
     }
+    let body = json!({ "status": "failing", "reasons": reasons });
+    (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
+}
+
+/// Why the server cannot do its work.
+fn reasons(store: Result<(), StoreError>, workers: Vec<WorkerStatus>) -> Vec<String> {
+    let store = store.err().map(|error| error.to_string());
+    let failing = workers
+        .into_iter()
+        .filter(|worker| worker.failures >= FAILURES);
+    let failing = failing.map(|worker| {
+        let error = worker.last_error.unwrap_or_default();
+        format!("worker {} fails: {error}", worker.name)
+    });
+    store.into_iter().chain(failing).collect()
 }
 
 /// How to connect.
@@ -81,4 +99,37 @@ pub(crate) fn metrics(handle: PrometheusHandle, database: Arc<Database>) -> Rout
         }
     };
     Router::new().route("/metrics", get(render))
+}
+
+#[cfg(test)]
+mod tests {
+    use heliograph_work::WorkerState;
+
+    use super::*;
+
+    #[test]
+    fn a_broken_store_and_a_worker_that_keeps_failing_are_reasons() {
+        let worker = |name: &str, failures| WorkerStatus {
+            name: name.to_owned(),
+            state: WorkerState::BackingOff,
+            steps: 9,
+            failures,
+            lag: 0,
+            last_error: (failures > 0).then(|| "no luck".to_owned()),
+        };
+        assert!(reasons(Ok(()), vec![worker("a", 0), worker("b", 2)]).is_empty());
+        let broken = Err(StoreError::ReadOnly("disk full".into()));
+        assert_eq!(
+            reasons(broken, vec![worker("b", 2), worker("c", 3)]),
+            [
+                "the store is read-only: disk full",
+                "worker c fails: no luck"
+            ]
+        );
+    }
+
+    #[test]
+    fn names_cannot_bring_markup_in() {
+        assert_eq!(escape("<a&\">"), "&lt;a&amp;&quot;&gt;");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,20 +16,23 @@ use heliograph_http::{
     BodySettings, Gate, Listener, RateLimits, RouteEntry, RouteTable, ServerSettings, Surface,
     TrustedProxies, tls_acceptor,
 };
-use heliograph_tables::{Op, Store, schema};
+use heliograph_storage::Database;
+use heliograph_tables::{Direction, Op, Store, schema};
 use heliograph_work::{Runner, STOP_DEADLINE, Shutdown};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing::{info, warn};
+use tracing::{Level, enabled, info, warn};
 
 use crate::{
     app::{Domain, runtime},
     cli::{Failure, say_error},
+    control::{self, Control, Socket},
     pages::{self, Pages},
     settings, telemetry,
-    workers::{Notifier, TypingNotifier},
+    workers::{MetricsUpkeep, Notifier, TypingNotifier},
 };
 
 /// What the handlers beside the client API are given parts of.
@@ -69,24 +73,39 @@ pub(crate) fn entries() -> Vec<RouteEntry> {
         .collect()
 }
 
-/// Runs the server until it is told to stop.
+/// Runs the server until a signal tells it to stop.
 pub(crate) fn run(config: &Config, address_file: Option<PathBuf>) -> Result<(), Failure> {
     telemetry::start_log(config)?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| Failure::other("another provider of cryptography is installed"))?;
-    let metrics = telemetry::start_metrics()?;
+    let metrics = telemetry::start_metrics(config)?;
+    run_until(config, metrics, address_file, signals)
+}
+
+/// Runs the server until the future that `stop` makes ends. The future is made before anything is
+/// opened and first polled when everything is served.
+fn run_until<F: Future<Output = ()>>(
+    config: &Config,
+    metrics: Option<PrometheusHandle>,
+    address_file: Option<PathBuf>,
+    stop: impl FnOnce() -> Result<F, Failure>,
+) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
     let runtime = runtime(config)?;
     let entered = runtime.enter();
+    let stop = stop()?;
     let domain = Domain::open(config, shutdown.clone())?;
     drop(entered);
-    greet(config, &domain)?;
     let database = Arc::clone(&domain.database);
-    let served = runtime.block_on(async {
-        let main = router(config, &domain)?;
-        let own = pages::metrics(metrics, Arc::clone(&domain.database));
-        serve(config, domain, main, own, shutdown, address_file).await
+    let served = greet(config, &database).and_then(|()| {
+        runtime.block_on(async {
+            let stop = async {
+                stop.await;
+                info!("stopping");
+            };
+            serve(config, domain, metrics, shutdown, address_file, stop).await
+        })
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     database.close().map_err(Failure::other)?;
@@ -95,32 +114,33 @@ pub(crate) fn run(config: &Config, address_file: Option<PathBuf>) -> Result<(), 
 }
 
 /// Says, before there is an account, how to make the first.
-fn greet(config: &Config, domain: &Domain) -> Result<(), Failure> {
-    let view = domain.database.view(Op::Open);
-    let first = view.end(
-        &schema::USER_NAMES,
-        &(),
-        heliograph_tables::Direction::Forward,
-    );
+fn greet(config: &Config, database: &Database) -> Result<(), Failure> {
+    let view = database.view(Op::Open);
+    let first = view.end(&schema::USER_NAMES, &(), Direction::Forward);
     if first.map_err(Failure::other)?.is_none() {
         let text = format!(
-            "there is no account yet; to make the first one, stop the server and call\n  \
-             heliograph --config FILE user create NAME --admin\n\
+            "there is no account yet; to make the first one, call, with the configuration of \
+             this server,\n  heliograph user create NAME --admin --config FILE\n\
              its user id will be @NAME:{}",
             config.server.name
         );
-        info!("{text}");
-        say_error(&text);
+        // Once on standard error, whatever the log leaves out.
+        if enabled!(Level::INFO) {
+            info!("{text}");
+        } else {
+            say_error(&text);
+        }
     }
     Ok(())
 }
 
 /// The router of all APIs, with what stands before and around it.
-fn router(config: &Config, domain: &Domain) -> Result<Router, Failure> {
+fn router(config: &Config, domain: &Domain, workers: &Arc<Runner>) -> Result<Router, Failure> {
     let client = settings::client(config);
     let state = AppState {
         pages: Pages {
             database: Arc::clone(&domain.database),
+            workers: Arc::clone(workers),
             server_name: client.server_name.as_str().into(),
             public_base_url: client.public_base_url.as_deref().map(Into::into),
         },
@@ -150,7 +170,7 @@ fn router(config: &Config, domain: &Domain) -> Result<Router, Failure> {
 }
 
 fn app(domain: &Domain, settings: ClientSettings) -> App {
-    let store: Arc<dyn Store> = Arc::<heliograph_storage::Database>::clone(&domain.database);
+    let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);
     App {
         accounts: Arc::clone(&domain.accounts),
         rooms: RoomsState {
@@ -163,45 +183,47 @@ fn app(domain: &Domain, settings: ClientSettings) -> App {
     }
 }
 
-/// Listens, starts the workers, and waits for the end.
+/// Listens, starts the workers, serves, and takes everything down when `stop` ends.
 async fn serve(
     config: &Config,
     domain: Domain,
-    main: Router,
-    metrics: Router,
+    metrics: Option<PrometheusHandle>,
     shutdown: Shutdown,
     address_file: Option<PathBuf>,
+    stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
+    let (clock, random) = (Arc::clone(&domain.clock), Arc::clone(&domain.random));
+    let runner = Arc::new(Runner::new(clock, random, shutdown.clone()));
+    let main = router(config, &domain, &runner)?;
     let (listeners, mut addresses) = listen(config).await?;
-    let own = match config.metrics.address {
-        Some(address) => {
-            let tcp = TcpListener::bind(address).await.map_err(Failure::other)?;
+    let (own, own_listeners) = match (metrics.clone(), config.metrics.address) {
+        (Some(handle), Some(address)) => {
+            let tcp = bind(address).await?;
             let bound = tcp.local_addr().map_err(Failure::other)?;
             addresses.push(format!("metrics http://{bound}/metrics"));
-            vec![Listener { tcp, tls: None }]
+            let router = pages::metrics(handle, Arc::clone(&domain.database));
+            (router, vec![Listener { tcp, tls: None }])
         }
-        None => Vec::new(),
+        _ => (Router::new(), Vec::new()),
     };
-    let runner = Runner::new(
-        Arc::clone(&domain.clock),
-        Arc::clone(&domain.random),
-        shutdown.clone(),
-    );
-    start_workers(&runner, &domain)?;
+    start_workers(config, &runner, &domain, metrics)?;
     if let Some(file) = address_file {
         write_addresses(&file, &addresses).map_err(Failure::other)?;
     }
     info!(?addresses, server_name = config.server.name, "ready");
-    let settings = || ServerSettings {
+    let settings = ServerSettings {
         max_connections: config.server.max_connections.get(),
         header_timeout: config.server.header_timeout.0,
         max_http2_streams: config.server.max_http2_streams.get(),
         drain_deadline: config.server.drain_deadline.0,
     };
     let (dropped, _, ()) = tokio::join!(
-        heliograph_http::serve(listeners, main, settings(), shutdown.clone()),
-        heliograph_http::serve(own, metrics, settings(), shutdown.clone()),
-        stop_on_signal(shutdown),
+        heliograph_http::serve(listeners, main, settings, shutdown.clone()),
+        heliograph_http::serve(own_listeners, own, settings, shutdown.clone()),
+        async {
+            stop.await;
+            shutdown.request();
+        },
     );
     if dropped > 0 {
         warn!(dropped, "connections were dropped at the deadline");
@@ -212,13 +234,16 @@ async fn serve(
     Ok(())
 }
 
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Failure::other(format!("cannot listen on {address}: {error}")))
+}
+
 /// Binds every listener; gives them with their URLs.
 async fn listen(config: &Config) -> Result<(Vec<Listener>, Vec<String>), Failure> {
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for listener in &config.server.listeners {
-        let tcp = TcpListener::bind(listener.address)
-            .await
-            .map_err(Failure::other)?;
+        let tcp = bind(listener.address).await?;
         let bound = tcp.local_addr().map_err(Failure::other)?;
         let tls = match (&config.tls.certificate, &config.tls.key) {
             (Some(certificate), Some(key)) if listener.tls => {
@@ -233,7 +258,12 @@ async fn listen(config: &Config) -> Result<(Vec<Listener>, Vec<String>), Failure
     Ok((listeners, addresses))
 }
 
-fn start_workers(runner: &Runner, domain: &Domain) -> Result<(), Failure> {
+fn start_workers(
+    config: &Config,
+    runner: &Runner,
+    domain: &Domain,
+    metrics: Option<PrometheusHandle>,
+) -> Result<(), Failure> {
     let tracker = Arc::clone(&domain.tracker);
     let published = domain.database.published();
     runner
@@ -250,6 +280,22 @@ fn start_workers(runner: &Runner, domain: &Domain) -> Result<(), Failure> {
             told: 0,
         })
         .map_err(Failure::other)?;
+    if let Some(handle) = metrics {
+        let make = move || MetricsUpkeep(handle.clone());
+        runner.start(make).map_err(Failure::other)?;
+    }
+    match Socket::bind(control::socket_path(config)) {
+        Ok(socket) => {
+            let (admin, socket) = (Arc::new(domain.admin(config)), Arc::new(socket));
+            let make = move || Control {
+                admin: Arc::clone(&admin),
+                socket: Arc::clone(&socket),
+            };
+            runner.start(make).map_err(Failure::other)?;
+        }
+        // A path may be too long for a socket, and a file system may have none.
+        Err(error) => warn!(%error, "no control socket: commands cannot reach this server"),
+    }
     Ok(())
 }
 
@@ -260,25 +306,17 @@ fn write_addresses(file: &Path, addresses: &[String]) -> std::io::Result<()> {
     fs::rename(unfinished, file)
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn stop_on_signal(shutdown: Shutdown) {
-    let (term, int) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
-    match (term, int) {
-        (Ok(mut term), Ok(mut int)) => {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
-            }
+/// Ends at the first SIGTERM or SIGINT after this call.
+fn signals() -> Result<impl Future<Output = ()>, Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::other)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::other)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        (term, int) => {
-            let error = term.err().or(int.err());
-            warn!(?error, "signals cannot be waited for");
-            std::future::pending::<()>().await;
-        }
-    }
-    info!("stopping");
-    shutdown.request();
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,121 @@ pub(crate) fn rate_limits(config: &Config) -> RateLimitSettings {
         max_keys: limits.max_keys,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(number: u32) -> std::num::NonZeroU32 {
+        number.try_into().unwrap()
+    }
+
+    #[test]
+    fn rate_limits_go_to_their_classes() {
+        let mut config = Config::default();
+        let limit = |n| RateLimit::Limited {
+            per_minute: number(n),
+            burst: number(n + 100),
+        };
+        let limits = &mut config.rate_limits;
+        limits.max_keys = 7;
+        let mut next = 0;
+        for field in [
+            &mut limits.login_per_address,
+            &mut limits.login_per_user,
+            &mut limits.registration_per_address,
+            &mut limits.send_per_user,
+            &mut limits.send_per_address,
+            &mut limits.join_per_user,
+            &mut limits.join_per_address,
+            &mut limits.invite_per_user,
+            &mut limits.invite_per_address,
+            &mut limits.other_per_user,
+        ] {
+            next += 1;
+            *field = limit(next);
+        }
+        limits.other_per_address = RateLimit::Off;
+        let got = rate_limits(&config);
+        let rate = |n| {
+            Some(Rate {
+                per_minute: number(n),
+                burst: number(n + 100),
+            })
+        };
+        for (class, user, address) in [
+            (got.login, rate(2), rate(1)),
+            (got.registration, None, rate(3)),
+            (got.send, rate(4), rate(5)),
+            (got.join, rate(6), rate(7)),
+            (got.invite, rate(8), rate(9)),
+            (got.other, rate(10), None),
+        ] {
+            assert_eq!(class, ClassLimits { user, address });
+        }
+        assert_eq!(got.max_keys, 7);
+
+        config.rate_limits.enabled = false;
+        let off = rate_limits(&config);
+        for class in [
+            off.login,
+            off.registration,
+            off.send,
+            off.join,
+            off.invite,
+            off.other,
+        ] {
+            assert_eq!(class, ClassLimits::default());
+        }
+    }
+
+    #[test]
+    fn registration_is_closed_unless_it_is_opened() {
+        let mut config = Config::default();
+        assert_eq!(client(&config).registration, RegistrationRule::Closed);
+        config.registration.open_to_everyone = true;
+        assert_eq!(client(&config).registration, RegistrationRule::Closed);
+        config.registration.enabled = true;
+        assert_eq!(client(&config).registration, RegistrationRule::Open);
+        config.registration.open_to_everyone = false;
+        assert_eq!(client(&config).registration, RegistrationRule::ByToken);
+    }
+
+    #[test]
+    fn every_room_version_that_the_configuration_takes_is_known() {
+        let mut config = Config::default();
+        for version in 1..=12 {
+            config.rooms.default_room_version = version.to_string();
+            let used = client(&config).default_room_version;
+            assert_eq!(used.as_str(), config.rooms.default_room_version);
+        }
+    }
+
+    #[test]
+    fn sizes_and_durability_reach_the_store() {
+        let mut config = Config::default();
+        config.storage.block_cache = ByteSize::mib(5);
+        config.storage.write_buffers = ByteSize::mib(6);
+        config.storage.max_wal = ByteSize::mib(7);
+        config.storage.durability = Durability::Os;
+        let got = storage(&config);
+        let sizes = (
+            got.cache_bytes,
+            got.write_buffer_bytes,
+            got.max_total_wal_bytes,
+        );
+        assert_eq!(sizes, (5 << 20, 6 << 20, 7 << 20));
+        assert_eq!(got.durability, heliograph_storage::Durability::Os);
+        config.limits.password_memory = ByteSize(8193);
+        assert_eq!(accounts(&config).hash_cost.memory_kib, 9, "rounded up");
+    }
+
+    #[test]
+    fn the_key_is_in_the_data_folder_unless_it_is_elsewhere() {
+        let mut config = Config::default();
+        config.storage.path = "d".into();
+        assert_eq!(signing_key(&config), PathBuf::from("d/signing.key"));
+        config.federation.signing_key = Some("k".into());
+        assert_eq!(signing_key(&config), PathBuf::from("k"));
+    }
+}

@@ -1,12 +1,13 @@
 //! The background work of the process.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use heliograph_core::ids::Position;
 use heliograph_rooms::Rooms;
 use heliograph_sync::Tracker;
 use heliograph_work::{Step, Worker, WorkerCx, WorkerError};
-use tokio::sync::watch;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{sync::watch, time::Instant};
 
 /// Wakes those whom a commit group concerns.
 pub(crate) struct Notifier {
@@ -69,5 +70,21 @@ impl Worker for TypingNotifier {
             () = ends => Ok(Step::Again),
             () = cx.shutdown().requested() => Ok(Step::Done),
         }
+    }
+}
+
+/// Moves what histograms were given into their buckets; until then each value takes memory.
+pub(crate) struct MetricsUpkeep(pub(crate) PrometheusHandle);
+
+impl MetricsUpkeep {
+    const EVERY: Duration = Duration::from_secs(5);
+}
+
+impl Worker for MetricsUpkeep {
+    const NAME: &'static str = "metrics";
+
+    async fn step(&mut self, _: &WorkerCx) -> Result<Step, WorkerError> {
+        self.0.run_upkeep();
+        Ok(Step::IdleUntil(Instant::now() + Self::EVERY))
     }
 }

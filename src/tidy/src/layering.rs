@@ -48,7 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["core", "work", "tables", "storage"]),
-    ("complement", &["core", "testkit"]),
+    ("complement", &[]),
 ];
 
 /// What the tests of any crate may use besides.

@@ -10,7 +10,9 @@ const ROOMS: [Option<RoomNum>; 3] = [None, Some(RoomNum(1)), Some(RoomNum(2))];
 const KINDS: [&str; 4] = ["a", "ab", "b", "org.example.é"];
 
 fn as_map(rows: Vec<AccountDataRow>) -> BTreeMap<String, String> {
-    rows.into_iter().map(|row| (row.kind.into(), row.content.into())).collect()
+    rows.into_iter()
+        .map(|row| (row.kind.into(), row.content.into()))
+        .collect()
 }
 
 #[derive(Clone, Debug)]
@@ -32,12 +34,19 @@ async fn apply(f: &Fixture, user: UserNum, model: &mut Model, change: &Change) {
     match *change {
         Change::Set(r, k, v) => {
             let content = format!("{{\"v\": {v}}}");
-            f.accounts.set_account_data(user, ROOMS[r], KINDS[k], &content).await.unwrap();
+            f.accounts
+                .set_account_data(user, ROOMS[r], KINDS[k], &content)
+                .await
+                .unwrap();
             let position = f.store.view(Op::Other).position().0;
             model.insert((r, k), (position, content));
         }
         Change::Delete(r, k) => {
-            let deleted = f.accounts.delete_account_data(user, ROOMS[r], KINDS[k]).await.unwrap();
+            let deleted = f
+                .accounts
+                .delete_account_data(user, ROOMS[r], KINDS[k])
+                .await
+                .unwrap();
             assert_eq!(deleted, model.remove(&(r, k)).is_some());
         }
     }
@@ -59,7 +68,9 @@ fn check_reading(f: &Fixture, user: UserNum, model: &Model) {
         assert_eq!(all.remove(PUSH_RULES).is_some(), room.is_none());
         assert_eq!(all, expected(model, r, 0));
         for after in 0..=view.position().0 {
-            let since = f.accounts.account_data_since(&view, user, room, Position(after));
+            let since = f
+                .accounts
+                .account_data_since(&view, user, room, Position(after));
             assert_eq!(as_map(since.unwrap()), expected(model, r, after));
         }
     }
@@ -100,7 +111,9 @@ async fn changes_before_publishing_stand_on_each_other() {
     for v in 0..10 {
         let accounts = f.accounts.clone();
         waiting.spawn(async move {
-            accounts.set_account_data(user, None, "k", &format!("{{\"v\":{v}}}")).await
+            accounts
+                .set_account_data(user, None, "k", &format!("{{\"v\":{v}}}"))
+                .await
         });
     }
     let written = &f.store.counts().of(Op::UserData).keys_written;
@@ -113,9 +126,20 @@ async fn changes_before_publishing_stand_on_each_other() {
         done.unwrap();
     }
     let view = f.store.view(Op::Other);
-    let rows = f.accounts.account_data_since(&view, user, None, from).unwrap();
-    assert_eq!(rows.len(), 1, "each took the one before it out of the order");
-    let order = view.scan(&schema::ACCOUNT_DATA_BY_POSITION, &(user,), Direction::Forward);
+    let rows = f
+        .accounts
+        .account_data_since(&view, user, None, from)
+        .unwrap();
+    assert_eq!(
+        rows.len(),
+        1,
+        "each took the one before it out of the order"
+    );
+    let order = view.scan(
+        &schema::ACCOUNT_DATA_BY_POSITION,
+        &(user,),
+        Direction::Forward,
+    );
     assert_eq!(order.count(), 1);
 }
 
@@ -167,7 +191,12 @@ async fn one_user_has_so_many_bytes_and_gets_them_back() {
     set("b").await.unwrap();
     set("b").await.unwrap();
     assert!(matches!(set("c").await, Err(AccountError::TooMany(_))));
-    assert!(f.accounts.delete_account_data(user, None, "a").await.unwrap());
+    assert!(
+        f.accounts
+            .delete_account_data(user, None, "a")
+            .await
+            .unwrap()
+    );
     set("c").await.unwrap();
 }
 
@@ -178,9 +207,19 @@ async fn push_rules_are_the_specs_until_they_are_changed() {
     let rules = f.accounts.push_rules(user).await.unwrap();
     let expected = push_rules::predefined("@alice:example.org").to_string();
     assert_eq!(*rules, *expected);
-    let direct = f.accounts.account_data(user, None, PUSH_RULES).await.unwrap();
+    let direct = f
+        .accounts
+        .account_data(user, None, PUSH_RULES)
+        .await
+        .unwrap();
     assert_eq!(direct.as_deref(), Some(&*expected));
-    assert_eq!(f.accounts.account_data(user, Some(RoomNum(1)), PUSH_RULES).await.unwrap(), None);
+    assert_eq!(
+        f.accounts
+            .account_data(user, Some(RoomNum(1)), PUSH_RULES)
+            .await
+            .unwrap(),
+        None
+    );
     let nobody = f.accounts.push_rules(UserNum(99)).await;
     assert!(matches!(nobody, Err(AccountError::UnknownUser)));
 }
@@ -190,13 +229,27 @@ async fn reading_what_is_new_costs_by_what_is_new() {
     let f = accounts();
     let user = f.register("alice").await.user;
     for i in 0..200 {
-        f.accounts.set_account_data(user, None, &format!("old{i}"), "{}").await.unwrap();
+        f.accounts
+            .set_account_data(user, None, &format!("old{i}"), "{}")
+            .await
+            .unwrap();
     }
     let after = f.store.view(Op::Other).position();
-    f.accounts.set_account_data(user, None, "new", "{}").await.unwrap();
+    f.accounts
+        .set_account_data(user, None, "new", "{}")
+        .await
+        .unwrap();
     let view = f.store.view(Op::Sync);
-    let rows = f.accounts.account_data_since(&view, user, None, after).unwrap();
+    let rows = f
+        .accounts
+        .account_data_since(&view, user, None, after)
+        .unwrap();
     assert_eq!(rows.len(), 1);
-    let read = f.store.counts().of(Op::Sync).keys_read.load(Ordering::SeqCst);
+    let read = f
+        .store
+        .counts()
+        .of(Op::Sync)
+        .keys_read
+        .load(Ordering::SeqCst);
     assert_eq!(read, 2, "a row of the order and the row itself");
 }

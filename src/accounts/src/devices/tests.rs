@@ -1,11 +1,13 @@
-use heliograph_tables::{Op, Record, Store, log::Read};
 use heliograph_core::ids::Position;
+use heliograph_tables::{Op, Record, Store, log::Read};
 
 use super::*;
 use crate::testing::{Fixture, PASSWORD, accounts};
 
 async fn log_in(f: &Fixture, device: NewDevice) -> Session {
-    let login = f.accounts.log_in_with_password("alice", PASSWORD.to_owned(), device);
+    let login = f
+        .accounts
+        .log_in_with_password("alice", PASSWORD.to_owned(), device);
     login.await.unwrap().1
 }
 
@@ -17,7 +19,11 @@ fn device(device_id: &str, name: &str) -> NewDevice {
 }
 
 async fn is_known(f: &Fixture, session: &Session) -> bool {
-    f.accounts.authenticate(&session.access_token).await.unwrap().is_some()
+    f.accounts
+        .authenticate(&session.access_token)
+        .await
+        .unwrap()
+        .is_some()
 }
 
 fn records_after(f: &Fixture, after: Position) -> Vec<Record> {
@@ -34,7 +40,10 @@ async fn a_known_device_is_kept_and_its_earlier_token_ends() {
     let first = log_in(&f, device("PHONE", "My phone")).await;
     assert!(is_known(&f, &first).await);
     let second = log_in(&f, device("PHONE", "Another name")).await;
-    assert_eq!((second.device, &second.device_id), (first.device, &first.device_id));
+    assert_eq!(
+        (second.device, &second.device_id),
+        (first.device, &first.device_id)
+    );
     assert!(!is_known(&f, &first).await && is_known(&f, &second).await);
     let info = f.accounts.device_by_id(user, "PHONE").await.unwrap();
     assert_eq!(info.display_name.as_deref(), Some("My phone"));
@@ -46,7 +55,9 @@ async fn passwords_are_checked_and_users_found_by_id_or_localpart() {
     let f = accounts();
     let user = f.register("alice").await.user;
     let try_in = async |name: &str, password: &str| {
-        let login = f.accounts.log_in_with_password(name, password.to_owned(), NewDevice::default());
+        let login =
+            f.accounts
+                .log_in_with_password(name, password.to_owned(), NewDevice::default());
         login.await.map(|(user, _)| user)
     };
     for name in ["alice", "@alice:example.org", "Alice", "@ALICE:example.org"] {
@@ -60,7 +71,10 @@ async fn passwords_are_checked_and_users_found_by_id_or_localpart() {
         ("", PASSWORD),
     ] {
         let refused = try_in(name, password).await;
-        assert!(matches!(refused, Err(AccountError::BadCredentials)), "{name} {password}");
+        assert!(
+            matches!(refused, Err(AccountError::BadCredentials)),
+            "{name} {password}"
+        );
     }
 }
 
@@ -77,7 +91,10 @@ async fn logging_out_removes_the_device_and_says_so() {
     assert_eq!(
         records_after(&f, before),
         [
-            Record::DeviceRemoved { user, device: first.device },
+            Record::DeviceRemoved {
+                user,
+                device: first.device
+            },
             Record::DevicesChanged { user }
         ]
     );
@@ -124,7 +141,14 @@ async fn tokens_of_other_shapes_are_unknown_without_a_look() {
         counts.keys_read.load(std::sync::atomic::Ordering::SeqCst)
     };
     let before = reads();
-    for bad in ["", "hlg_", "x", &token[1..], &token[..token.len() - 1], &format!("{token}A")] {
+    for bad in [
+        "",
+        "hlg_",
+        "x",
+        &token[1..],
+        &token[..token.len() - 1],
+        &format!("{token}A"),
+    ] {
         assert_eq!(f.accounts.authenticate(bad).await.unwrap(), None, "{bad}");
     }
     assert_eq!(reads(), before);
@@ -141,7 +165,8 @@ async fn devices_are_renamed_and_deleted_by_id() {
     let made = f.register("alice").await;
     let (user, own) = (made.user, made.session.unwrap());
     let phone = log_in(&f, device("PHONE", "phone")).await;
-    let rename = async |id: &str, name: Option<String>| f.accounts.rename_device(user, id, name).await;
+    let rename =
+        async |id: &str, name: Option<String>| f.accounts.rename_device(user, id, name).await;
     rename("PHONE", Some("other".to_owned())).await.unwrap();
     let info = f.accounts.device_by_id(user, "PHONE").await.unwrap();
     assert_eq!(info.display_name.as_deref(), Some("other"));
@@ -160,8 +185,18 @@ async fn devices_are_renamed_and_deleted_by_id() {
     let view = f.store.view(Op::Other);
     let account = view.get(&schema::ACCOUNTS, &user).unwrap().unwrap();
     assert_eq!(account.devices, 1);
-    assert!(f.accounts.device(&view, user, own.device).unwrap().is_some());
-    assert!(f.accounts.device(&view, user, phone.device).unwrap().is_none());
+    assert!(
+        f.accounts
+            .device(&view, user, own.device)
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        f.accounts
+            .device(&view, user, phone.device)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -181,9 +216,18 @@ async fn device_ids_are_bounded() {
 async fn when_a_device_was_seen_is_written_now_and_then() {
     let f = accounts();
     let session = f.register("alice").await.session.unwrap();
-    let who = f.accounts.authenticate(&session.access_token).await.unwrap().unwrap();
+    let who = f
+        .accounts
+        .authenticate(&session.access_token)
+        .await
+        .unwrap()
+        .unwrap();
     let seen = async || {
-        let info = f.accounts.device_by_id(who.user, &session.device_id).await.unwrap();
+        let info = f
+            .accounts
+            .device_by_id(who.user, &session.device_id)
+            .await
+            .unwrap();
         info.last_seen.map(|seen| (seen.ts, seen.ip.into_string()))
     };
     assert_eq!(seen().await, None);
@@ -195,7 +239,10 @@ async fn when_a_device_was_seen_is_written_now_and_then() {
     assert_eq!(seen().await, Some((1_000_000, "10.0.0.1".to_owned())));
     f.clock.advance(1);
     f.accounts.seen(&who, "10.0.0.3").await.unwrap();
-    assert_eq!(seen().await, Some((1_000_000 + every_ms, "10.0.0.3".to_owned())));
+    assert_eq!(
+        seen().await,
+        Some((1_000_000 + every_ms, "10.0.0.3".to_owned()))
+    );
     f.clock.set(5);
     f.accounts.seen(&who, "10.0.0.4").await.unwrap();
     assert_eq!(seen().await, Some((5, "10.0.0.4".to_owned())));

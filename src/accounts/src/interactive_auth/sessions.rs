@@ -42,9 +42,8 @@ impl Open {
     /// Whether a stage is next in a flow that began as this session did, or was done already.
     fn may_do(&self, stage: Stage) -> Result<(), StageFailure> {
         let done = self.completed.len();
-        let is_next = |flow: &Vec<Stage>| {
-            flow.starts_with(&self.completed) && flow.get(done) == Some(&stage)
-        };
+        let is_next =
+            |flow: &Vec<Stage>| flow.starts_with(&self.completed) && flow.get(done) == Some(&stage);
         if self.completed.contains(&stage) || self.flows.iter().any(is_next) {
             Ok(())
         } else if self.flows.iter().flatten().any(|known| *known == stage) {
@@ -160,15 +159,15 @@ impl InteractiveAuth {
     }
 
     /// Ends a session that has done a whole flow: one request of several that are here at once.
-    pub(super) fn finish(
-        &self,
-        id: &str,
-        now_ms: u64,
-    ) -> Result<Option<Completed>, AccountError> {
+    pub(super) fn finish(&self, id: &str, now_ms: u64) -> Result<Option<Completed>, AccountError> {
         if !self.with(id, now_ms, |open| open.is_finished())? {
             return Ok(None);
         }
-        let open = self.all.lock().take(id).ok_or(AccountError::UnknownSession)?;
+        let open = self
+            .all
+            .lock()
+            .take(id)
+            .ok_or(AccountError::UnknownSession)?;
         Ok(Some(Completed {
             parameters: open.parameters,
             registration_token: open.token,
@@ -178,10 +177,9 @@ impl InteractiveAuth {
     /// How many sessions other than `besides` hold back a use of a registration token.
     pub(crate) fn pending(&self, token: &str, besides: Option<&str>) -> u32 {
         let all = self.all.lock();
-        let holding = all
-            .open
-            .iter()
-            .filter(|(id, open)| Some(id.as_str()) != besides && open.token.as_deref() == Some(token));
+        let holding = all.open.iter().filter(|(id, open)| {
+            Some(id.as_str()) != besides && open.token.as_deref() == Some(token)
+        });
         u32::try_from(holding.count()).unwrap_or(u32::MAX)
     }
 

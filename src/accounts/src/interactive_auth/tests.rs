@@ -59,18 +59,29 @@ async fn a_request_without_auth_gets_flows_and_a_session() {
     let first = challenge(&f, interaction(flows, None)).await;
     assert_eq!(first.flows, [[Stage::Dummy]]);
     assert!(first.completed.is_empty() && first.failure.is_none());
-    let done = completed(&f, interaction(flows, Some(stage(Some(&first.session), Stage::Dummy)))).await;
+    let done = completed(
+        &f,
+        interaction(flows, Some(stage(Some(&first.session), Stage::Dummy))),
+    )
+    .await;
     assert_eq!(done.parameters, object(json!({ "username": "alice" })));
     assert_eq!(f.accounts.inner.interactive_auth.len(), 0);
     let again = interaction(flows, Some(stage(Some(&first.session), Stage::Dummy)));
     let again = f.accounts.interact(again).await;
-    assert!(matches!(again, Err(AccountError::UnknownSession)), "a session is used once");
+    assert!(
+        matches!(again, Err(AccountError::UnknownSession)),
+        "a session is used once"
+    );
 }
 
 #[tokio::test]
 async fn one_stage_can_be_done_without_asking_first() {
     let f = accounts();
-    completed(&f, interaction(&[&[Stage::Dummy]], Some(stage(None, Stage::Dummy)))).await;
+    completed(
+        &f,
+        interaction(&[&[Stage::Dummy]], Some(stage(None, Stage::Dummy))),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -84,13 +95,20 @@ async fn stages_go_in_order_and_are_remembered() {
     let id = Some(early.session.as_str());
     let alien = challenge(&f, interaction(flows, Some(stage(id, Stage::Password)))).await;
     assert_eq!(alien.failure, Some(StageFailure::Unrecognised));
-    let bare = challenge(&f, interaction(flows, Some(stage(id, Stage::RegistrationToken)))).await;
+    let bare = challenge(
+        &f,
+        interaction(flows, Some(stage(id, Stage::RegistrationToken))),
+    )
+    .await;
     assert_eq!(bare.failure, Some(StageFailure::Incomplete));
     let wrong = challenge(&f, interaction(flows, Some(with_token(id, "open")))).await;
     assert_eq!(wrong.failure, Some(StageFailure::BadToken));
     assert!(wrong.completed.is_empty());
     let half = challenge(&f, interaction(flows, Some(with_token(id, "sesame")))).await;
-    assert_eq!((half.failure, half.completed), (None, vec![Stage::RegistrationToken]));
+    assert_eq!(
+        (half.failure, half.completed),
+        (None, vec![Stage::RegistrationToken])
+    );
     let done = completed(&f, interaction(flows, Some(stage(id, Stage::Dummy)))).await;
     assert_eq!(done.registration_token.as_deref(), Some("sesame"));
 }
@@ -102,7 +120,10 @@ async fn a_session_can_be_finished_after_a_fallback_page() {
     let first = challenge(&f, interaction(flows, None)).await;
     let auth = stage(Some(&first.session), Stage::Dummy);
     assert_eq!(f.accounts.complete_stage(&auth).await.unwrap(), Ok(()));
-    let only_session = AuthData { stage: None, ..auth };
+    let only_session = AuthData {
+        stage: None,
+        ..auth
+    };
     let mut bare = interaction(flows, Some(only_session));
     bare.parameters.clear();
     let done = completed(&f, bare).await;
@@ -181,13 +202,28 @@ async fn a_password_is_that_of_the_one_who_asks() {
 #[tokio::test]
 async fn a_token_for_one_is_not_given_to_two() {
     let f = accounts();
-    let limits = TokenLimits { uses_allowed: Some(1), expires_ts: None };
-    let token = f.accounts.add_registration_token(None, limits).await.unwrap();
+    let limits = TokenLimits {
+        uses_allowed: Some(1),
+        expires_ts: None,
+    };
+    let token = f
+        .accounts
+        .add_registration_token(None, limits)
+        .await
+        .unwrap();
     let flows: &[&[Stage]] = &[&[Stage::RegistrationToken, Stage::Dummy]];
     let first = challenge(&f, interaction(flows, Some(with_token(None, &token)))).await;
     assert_eq!(first.failure, None);
-    assert!(!f.accounts.is_registration_token_valid(&token).await.unwrap());
-    assert_eq!(f.accounts.registration_tokens().await.unwrap()[0].pending, 1);
+    assert!(
+        !f.accounts
+            .is_registration_token_valid(&token)
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        f.accounts.registration_tokens().await.unwrap()[0].pending,
+        1
+    );
     let second = challenge(&f, interaction(flows, Some(with_token(None, &token)))).await;
     assert_eq!(second.failure, Some(StageFailure::BadToken));
     // The same session may say it again.
@@ -249,7 +285,12 @@ fn auth_is_read_as_clients_write_it() {
     let old = AuthData::parse(&json!({ "type": "m.login.password", "user": "bob" }));
     assert_eq!(old.unwrap().unwrap().user.as_deref(), Some("bob"));
     assert_eq!(AuthData::parse(&Value::Null).unwrap(), None);
-    for wrong in [json!("x"), json!([]), json!({ "session": 1 }), json!({ "identifier": "x" })] {
+    for wrong in [
+        json!("x"),
+        json!([]),
+        json!({ "session": 1 }),
+        json!({ "identifier": "x" }),
+    ] {
         assert!(AuthData::parse(&wrong).is_err(), "{wrong}");
     }
 }

@@ -165,7 +165,7 @@ impl StoredPdu {
             out.push_str(slice(layout.state_key));
         }
         if self.event_type().is_ok_and(|t| t == "m.room.redaction") {
-            self.push_redaction(out);
+            self.push_redaction(version, out);
         } else {
             out.push_str(",\"content\":");
             out.push_str(self.content_json());
@@ -173,19 +173,20 @@ impl StoredPdu {
         Ok(())
     }
 
-    /// A redaction tells its target at the top and in its content, whatever the room's version.
+    /// A redaction tells its target, as the room's version has it, at the top and in its content.
     ///
     /// <https://spec.matrix.org/v1.19/rooms/v11/#moving-the-redacts-property-of-mroomredaction-events-to-a-content-property>
-    fn push_redaction(&self, out: &mut String) {
+    fn push_redaction(&self, version: RoomVersion, out: &mut String) {
         let content = parse(self.content_json().as_bytes(), Numbers::Loose);
         let mut content = content.unwrap_or_else(|_| Value::object::<&str, _>([]));
-        let top = text_at(&self.json, self.layout.redacts);
-        let target = top.or_else(|| {
-            content
-                .get("redacts")?
-                .as_str()
-                .map(|t| t.to_owned().into())
-        });
+        // Only one of the two places counts, and a foreign event can say another thing in each.
+        let target = if version.rules().redaction.content_field_redacts {
+            let target = content.get("redacts").and_then(Value::as_str);
+            target.map(|target| Cow::Owned(target.to_owned()))
+        } else {
+            content.remove("redacts");
+            text_at(&self.json, self.layout.redacts)
+        };
         if let Some(target) = target {
             out.push_str(",\"redacts\":");
             push_string(out, &target);

@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     builder::{BuildError, EventBuilder},
     hashing::event_id_hash,
+    json::MAX_DEPTH,
     signing::{Ed25519Signer, SignatureError, Signer, VerifyKeys, verify_pdu},
 };
 
@@ -152,6 +153,227 @@ fn strings_at_their_limit_and_one_past_it() {
     assert!(over.is_too_large(), "EVT-10");
 }
 
+/// Stores and decodes an event.
+fn stored(pdu: &Pdu, version: RoomVersion) -> StoredPdu {
+    let hash = event_id_hash(pdu.room_id().unwrap(), pdu.event_id(), version);
+    StoredPdu::decode(StoredPdu::encode(pdu, hash).into()).unwrap()
+}
+
+#[test]
+fn a_type_is_read_whatever_characters_it_has() {
+    let version = RoomVersion::DEFAULT;
+    for event_type in [
+        "",
+        "a\"b",
+        "a\\b",
+        "line\nfeed",
+        "\u{1}",
+        "日本",
+        "m.room.message",
+    ] {
+        let builder = EventBuilder {
+            event_type: event_type.to_owned(),
+            state_key: Some(event_type.to_owned()),
+            ..builder(version)
+        };
+        let built = builder.build(version, &signer()).unwrap();
+        let read = Pdu::parse(&built.bytes, version).unwrap();
+        let stored = stored(&read, version);
+        assert_eq!(built.type_str(), event_type);
+        assert_eq!(read.type_str(), event_type);
+        assert_eq!(stored.to_pdu(version).unwrap().type_str(), event_type);
+        assert_eq!(stored.event_type().unwrap(), event_type);
+        assert_eq!(stored.state_key().unwrap().unwrap(), event_type);
+    }
+}
+
+/// <https://spec.matrix.org/v1.19/rooms/v11/#moving-the-redacts-property-of-mroomredaction-events-to-a-content-property>
+#[test]
+fn a_redaction_tells_clients_what_the_version_says_it_redacts() {
+    for version in RoomVersion::ALL {
+        let real = builder(version).prev_events[0].clone();
+        let other = OwnedEventId::try_from("$other:x.org").unwrap();
+        let in_content = version.rules().redaction.content_field_redacts;
+        let (top, content) = if in_content {
+            (&other, &real)
+        } else {
+            (&real, &other)
+        };
+        let redaction = EventBuilder {
+            event_type: "m.room.redaction".to_owned(),
+            content: Value::object([("redacts", Value::from(content.as_str()))]),
+            redacts: Some(top.clone()),
+            ..builder(version)
+        };
+        let built = redaction.build(version, &signer()).unwrap();
+        let read = Pdu::parse(&built.bytes, version).unwrap();
+        assert_eq!(read.redacts_id(), Some(&*real));
+        assert_eq!(built.redacts_id(), Some(&*real));
+        let mut json = String::new();
+        stored(&read, version)
+            .client_json(version, &mut json)
+            .unwrap();
+        json.push('}');
+        let event: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            event["redacts"],
+            real.as_str(),
+            "version {}",
+            version.as_str()
+        );
+        assert_eq!(event["content"]["redacts"], real.as_str());
+
+        // What stands in the other place alone redacts nothing.
+        let nothing = read.redacted(version).unwrap();
+        let mut json = String::new();
+        stored(&nothing, version)
+            .client_json(version, &mut json)
+            .unwrap();
+        json.push('}');
+        let event: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(event.get("redacts").is_some(), in_content);
+    }
+}
+
+#[test]
+fn only_redactions_redact() {
+    let version = RoomVersion::try_from("6").unwrap();
+    let target = builder(version).prev_events.pop();
+    let message = EventBuilder {
+        redacts: target,
+        ..builder(version)
+    };
+    let built = message.build(version, &signer()).unwrap();
+    assert_eq!(built.redacts_id(), None);
+    assert_eq!(
+        Pdu::parse(&built.bytes, version).unwrap().redacts_id(),
+        None
+    );
+}
+
+#[test]
+fn a_rejected_event_stays_rejected_when_redacted() {
+    let version = RoomVersion::DEFAULT;
+    let rejected = builder(version)
+        .build(version, &signer())
+        .unwrap()
+        .into_rejected();
+    assert!(rejected.redacted(version).unwrap().rejected);
+}
+
+/// What is built can always be read again: the content stands one level down in the event.
+#[test]
+fn the_deepest_content_and_one_deeper() {
+    let version = RoomVersion::DEFAULT;
+    let nested = |depth: usize| {
+        let content = format!(
+            "{}{{}}{}",
+            "{\"a\":".repeat(depth - 1),
+            "}".repeat(depth - 1)
+        );
+        EventBuilder {
+            content: parse(content.as_bytes(), Numbers::Strict).unwrap(),
+            ..builder(version)
+        }
+    };
+    let built = nested(MAX_DEPTH - 1).build(version, &signer()).unwrap();
+    assert!(stored(&built, version).to_pdu(version).is_ok());
+    let refused = nested(MAX_DEPTH).build(version, &signer()).unwrap_err();
+    assert_eq!(refused, BuildError::Json(JsonError::TooDeep));
+}
+
+#[test]
+fn lists_at_their_limit_and_one_past_it() {
+    for version in RoomVersion::ALL {
+        let id = builder(version).prev_events.remove(0);
+        for (key, prev, auth) in [("prev_events", 20, 0), ("auth_events", 1, 10)] {
+            let list = |more: usize| EventBuilder {
+                prev_events: vec![id.clone(); prev + if key == "prev_events" { more } else { 0 }],
+                auth_events: vec![id.clone(); auth + if key == "auth_events" { more } else { 0 }],
+                ..builder(version)
+            };
+            let full = list(0).build(version, &signer()).unwrap();
+            let mut event = full.object().unwrap();
+            assert!(Pdu::from_object(&event, version).is_ok(), "EVT-11");
+            let over = list(1).build(version, &signer()).unwrap_err();
+            assert_eq!(over, BuildError::TooLarge(key), "EVT-11");
+            let mut ids = event[key].as_array().unwrap().to_vec();
+            ids.push(ids[0].clone());
+            event.insert(key.to_owned(), Value::Array(ids));
+            let over = Pdu::from_object(&event, version).unwrap_err();
+            assert_eq!(over, PduError::TooLarge(key), "EVT-11");
+        }
+    }
+}
+
+#[test]
+fn malformed_keys_are_refused() {
+    for version in RoomVersion::ALL {
+        let event = builder(version)
+            .build(version, &signer())
+            .unwrap()
+            .object()
+            .unwrap();
+        let mut odd = vec![
+            ("type", "1"),
+            ("sender", r#""a""#),
+            ("room_id", r#""r""#),
+            ("content", "[]"),
+            ("state_key", "null"),
+            ("origin_server_ts", "-1"),
+            ("depth", "-1"),
+            ("depth", "\"1\""),
+            ("prev_events", "{}"),
+            ("auth_events", "[1]"),
+        ];
+        if version.events_carry_ids() {
+            odd.push(("event_id", "\"$without-a-server\""));
+        }
+        for (key, json) in odd {
+            let mut event = event.clone();
+            event.insert(
+                key.to_owned(),
+                parse(json.as_bytes(), Numbers::Strict).unwrap(),
+            );
+            let refused = Pdu::from_object(&event, version).unwrap_err();
+            assert_eq!(
+                refused,
+                PduError::Malformed(key),
+                "version {}",
+                version.as_str()
+            );
+            if key != "state_key" {
+                event.remove(key);
+                assert!(Pdu::from_object(&event, version).is_err(), "without {key}");
+            }
+        }
+    }
+}
+
+#[test]
+fn since_version_12_the_create_event_is_no_auth_event() {
+    let room = "!BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
+    for version in RoomVersion::ALL.into_iter().skip(2) {
+        let event = EventBuilder {
+            room_id: Some(OwnedRoomId::try_from(room).unwrap()),
+            auth_events: vec![OwnedEventId::try_from(room.replace('!', "$")).unwrap()],
+            ..builder(version)
+        };
+        let built = event.build(version, &signer()).unwrap();
+        let read = Pdu::parse(&built.bytes, version);
+        assert_eq!(read.is_ok(), version.as_str() != "12");
+    }
+}
+
+fn use_stored(stored: &StoredPdu, version: RoomVersion) {
+    stored.client_json(version, &mut String::new()).ok();
+    stored.to_pdu(version).ok();
+    stored.sender().ok();
+    stored.event_type().ok();
+    stored.state_key().ok();
+    stored.origin_server_ts();
+}
+
 proptest::proptest! {
     #[test]
     fn garbage_is_corrupt_never_a_panic(mut bytes: Vec<u8>) {
@@ -159,8 +381,25 @@ proptest::proptest! {
             *first = 1;
         }
         if let Ok(stored) = StoredPdu::decode(Bytes::from(bytes)) {
-            stored.client_json(RoomVersion::DEFAULT, &mut String::new()).ok();
-            stored.to_pdu(RoomVersion::DEFAULT).ok();
+            use_stored(&stored, RoomVersion::DEFAULT);
+        }
+    }
+
+    #[test]
+    fn a_stored_event_with_changed_bytes_is_never_a_panic(
+        version in proptest::sample::select(RoomVersion::ALL.to_vec()),
+        changes in proptest::collection::vec((0usize..1000, 0u8..128), 1..4),
+        cut in 0usize..1200,
+    ) {
+        let built = builder(version).build(version, &signer()).unwrap();
+        let mut bytes = StoredPdu::encode(&built, [1; 32]);
+        for (at, byte) in changes {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        bytes.truncate(cut);
+        if let Ok(stored) = StoredPdu::decode(Bytes::from(bytes)) {
+            use_stored(&stored, version);
         }
     }
 }

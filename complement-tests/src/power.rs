@@ -1,0 +1,114 @@
+//! What a power cut leaves of a folder: files as long as when they were last synced, and creations,
+//! renames and removals undone that came after the last sync of their folder.
+//!
+//! A server runs under `strace`; removals are only noted, not carried out, so that they can be
+//! undone. [`PowerCut::cut`] makes what the disk would hold.
+
+mod disk;
+mod text;
+mod trace;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use disk::Disk;
+pub use trace::{Call, Moment, Step, steps};
+
+use crate::{TestServer, wait_for};
+
+/// The calls that change files.
+const CALLS: &str = "openat,creat,write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,\
+                     renameat2,unlink,unlinkat,link,linkat,mkdir,mkdirat,rmdir,ftruncate,fallocate,\
+                     copy_file_range,sendfile";
+
+/// A server whose calls are recorded, from one start to the next crash.
+#[derive(Debug)]
+pub struct PowerCut {
+    disk: Disk,
+    trace: PathBuf,
+    process: i32,
+}
+
+/// The words that record the calls of a process into `file`; `more` are calls besides those that
+/// change files, `text` the bytes kept of what is written.
+pub fn recorder(file: &Path, more: &str, text: usize) -> Vec<String> {
+    let calls = format!("--trace={CALLS}{more}");
+    let text = format!("--string-limit={text}");
+    let file = file.display().to_string();
+    let words = [
+        "strace",
+        "-D",
+        "-f",
+        "-y",
+        "--seccomp-bpf",
+        "--signal=none",
+        &calls,
+        &text,
+        "-o",
+        &file,
+    ];
+    words.map(str::to_owned).to_vec()
+}
+
+impl PowerCut {
+    /// Starts a stopped server so that the power can be cut.
+    pub async fn start(server: &mut TestServer) -> Self {
+        let disk = Disk::of(&server.data());
+        let trace = server.folder().join("calls");
+        let mut words = recorder(&trace, "", 512);
+        words.push("--inject=unlink,unlinkat,rmdir:retval=0".to_owned());
+        server.wrap(&words);
+        server.start_again().await;
+        server.wrap(&[]);
+        Self {
+            disk,
+            trace,
+            process: server.process(),
+        }
+    }
+
+    /// Once the server is killed: puts what the disk would hold in place of its data. Gives how
+    /// many bytes and names were lost.
+    pub async fn cut(mut self, server: &TestServer) -> Loss {
+        let calls = finished(&self.trace, self.process).await;
+        for step in steps(&calls) {
+            self.disk.take(&step);
+        }
+        let data = server.data();
+        let after = data.with_file_name("after the cut");
+        let loss = self.disk.cut(&after);
+        fs::remove_dir_all(&data).unwrap();
+        fs::rename(&after, &data).unwrap();
+        loss
+    }
+}
+
+/// What a power cut took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loss {
+    /// Bytes that were written and not synced.
+    pub bytes: u64,
+    /// Creations, renames and removals that were undone.
+    pub names: usize,
+}
+
+/// The whole record of a process that has ended.
+pub async fn finished(trace: &Path, process: i32) -> String {
+    let last = [
+        format!("{process} +++ killed by SIGKILL +++"),
+        format!("{process} +++ exited with 0 +++"),
+    ];
+    wait_for(
+        "the end of the record of calls",
+        Duration::from_mins(1),
+        || {
+            let calls = String::from_utf8_lossy(&fs::read(trace).unwrap()).into_owned();
+            let ended = last.iter().any(|line| calls.trim_end().ends_with(line));
+            ended.then_some(calls)
+        },
+    )
+    .await
+}
