@@ -23,6 +23,14 @@ demo: setup
 bench: setup
 	. scripts/env.sh && cargo bench --locked --workspace --bench '*'
 
+## This server beside Synapse under the same load: 30 minutes, with QUICK=1 six
+bench-peers: setup
+	complement-tests/bench-peers/run.sh
+
+## 300 kills and 200 power cuts; it goes on where it was stopped. SOAK_SEEDS=1..51 SOAK_CUTS=1..11 for fewer
+soak: setup
+	scripts/soak.sh
+
 ## Install what is missing and build RocksDB into the cache
 setup:
 	@scripts/setup.sh

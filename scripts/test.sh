@@ -52,5 +52,5 @@ if [[ -d complement-tests/tests ]]; then
     suite blackbox cargo test --release --locked --workspace --test '*' --no-fail-fast
 fi
 # Alone at last: its clients and the server share the machine with nothing else.
-suite clients scripts/demo.sh
+HELIOGRAPH_BIN=$CARGO_TARGET_DIR/release/heliograph suite clients scripts/demo.sh
 finish

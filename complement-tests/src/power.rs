@@ -9,6 +9,7 @@ mod text;
 mod trace;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -44,7 +45,6 @@ pub fn recorder(file: &Path, more: &str, text: usize) -> Vec<String> {
         "-f",
         "-y",
         "--seccomp-bpf",
-        "--signal=none",
         &calls,
         &text,
         "-o",
@@ -95,19 +95,21 @@ pub struct Loss {
     pub names: usize,
 }
 
-/// The whole record of a process that has ended.
+/// The whole record of a process that has ended: the end of each of its threads is in it.
 pub async fn finished(trace: &Path, process: i32) -> String {
-    let last = [
-        format!("{process} +++ killed by SIGKILL +++"),
-        format!("{process} +++ exited with 0 +++"),
-    ];
+    let process = process.to_string();
     wait_for(
         "the end of the record of calls",
         Duration::from_mins(1),
         || {
             let calls = String::from_utf8_lossy(&fs::read(trace).unwrap()).into_owned();
-            let ended = last.iter().any(|line| calls.trim_end().ends_with(line));
-            ended.then_some(calls)
+            let (mut begun, mut ended) = (BTreeSet::new(), BTreeSet::new());
+            for (thread, what) in calls.lines().filter_map(|line| line.split_once(' ')) {
+                let is_end = what.trim_start().starts_with("+++ ");
+                if is_end { &mut ended } else { &mut begun }.insert(thread);
+            }
+            let complete = calls.ends_with('\n') && ended.contains(&*process);
+            (complete && begun.is_subset(&ended)).then(|| calls.clone())
         },
     )
     .await

@@ -64,15 +64,16 @@ impl RoomWork<'_> {
         self.append_as(new, None)
     }
 
-    /// The same for an event that may be here already, as an outlier.
+    /// The same for an event that may be here already, as an outlier: its bytes stay, and so does
+    /// what a redaction took of them.
     pub(crate) fn append_as(
         &mut self,
         new: &NewEvent,
         known: Option<EventIdx>,
     ) -> Result<EventIdx, RoomError> {
-        let idx = match known {
-            Some(idx) => idx,
-            None => self.next_event()?,
+        let (idx, redacted_by) = match known {
+            Some(idx) => (idx, self.status(idx)?.redacted_by),
+            None => (self.next_event()?, None),
         };
         let (auth_events, auth_gen) = self.auth_edges(&new.pdu)?;
         let mut status = EventStatus {
@@ -81,7 +82,7 @@ impl RoomWork<'_> {
             state_after: None,
             timeline: None,
             position: None,
-            redacted_by: None,
+            redacted_by,
             replaces: None,
             auth_gen,
             auth_events,
@@ -92,7 +93,10 @@ impl RoomWork<'_> {
         if new.standing == Standing::Accepted {
             self.enter_timeline(new, idx, &mut status)?;
         }
-        self.write_event(&new.pdu, idx, &status, new.local.as_ref());
+        if known.is_none() {
+            self.write_event(&new.pdu, idx, new.local.as_ref());
+        }
+        self.batch.put(&EVENT_STATUS, &(self.room, idx), &status);
         let accepted = new.standing == Standing::Accepted;
         self.fresh.insert(idx, (Arc::clone(&new.pdu), status));
         if accepted && new.place.is_live() {
@@ -112,14 +116,18 @@ impl RoomWork<'_> {
     }
 
     /// The auth events as numbers, and one more than the highest `auth_gen` among them.
+    ///
+    /// All of them are here, and stay what they are: so `auth_gen` falls along every edge, always,
+    /// and auth events cannot form a cycle, even where their senders choose their ids.
     fn auth_edges(&self, pdu: &Pdu) -> Result<(Vec<EventIdx>, u32), RoomError> {
         let mut edges = Vec::new();
         let mut auth_gen = 0u32;
         for id in pdu.auth_event_ids() {
-            if let Some(idx) = self.find(id)? {
-                auth_gen = auth_gen.max(self.status(idx)?.auth_gen.saturating_add(1));
-                edges.push(idx);
-            }
+            let idx = self
+                .find(id)?
+                .ok_or(RoomError::Inconsistent("an auth event that is not here"))?;
+            auth_gen = auth_gen.max(self.status(idx)?.auth_gen.saturating_add(1));
+            edges.push(idx);
         }
         Ok((edges, auth_gen))
     }
@@ -136,11 +144,14 @@ impl RoomWork<'_> {
             self.batch
                 .put(&AUTH_CITED_BY, &(self.room, *auth, idx), &PRESENT);
         }
+        // Also of one that does not count: an event of an auth chain may come back in the answer of
+        // a resolution.
+        let key = self.intern_key(pdu.type_str(), state_key)?;
         if !matches!(status.standing, Standing::Accepted | Standing::SoftFailed) {
             return Ok(());
         }
         status.replaces = self.state_at(status.state_before, pdu.type_str(), state_key)?;
-        let change = match self.intern_key(pdu.type_str(), state_key)? {
+        let change = match key {
             StateKey::Member(user) => {
                 let membership = crate::reading::membership_of(pdu);
                 StateChange::Member(
@@ -236,42 +247,33 @@ impl RoomWork<'_> {
         Ok(place)
     }
 
-    /// The first place of the free run just below the one that a place is in.
+    /// The first place of the free run just below the one that begins at a place.
     pub(crate) fn free_segment_below(&self, place: TimelineKey) -> Result<TimelineKey, RoomError> {
         let used_up = RoomError::Inconsistent("no room for history");
         let segment = place.segment.checked_sub(1).ok_or(used_up)?;
         let free = TimelineKey { segment, index: 0 };
-        let end = (
-            self.room,
-            TimelineKey {
-                segment: place.segment,
-                index: 0,
-            },
-        );
-        let taken = self
+        let end = (self.room, TimelineKey::MAX);
+        let next = self
             .view
             .range(&TIMELINE, &(self.room, free), &end, Direction::Forward)
-            .next();
-        if taken.transpose()?.is_some() {
-            return Err(RoomError::Invalid(
+            .next()
+            .transpose()?
+            .map(|((_, key), _)| key);
+        match next {
+            Some(key) if key < place => Err(RoomError::Invalid(
                 "the history before that place is here".to_owned(),
-            ));
+            )),
+            Some(key) if key.segment == place.segment => Ok(free),
+            _ => Err(RoomError::Invalid("no event is at that place".to_owned())),
         }
-        Ok(free)
     }
 
-    fn write_event(
-        &mut self,
-        pdu: &Pdu,
-        idx: EventIdx,
-        status: &EventStatus,
-        local: Option<&EventLocal>,
-    ) {
+    /// Writes what never changes of an event, but for its redaction.
+    fn write_event(&mut self, pdu: &Pdu, idx: EventIdx, local: Option<&EventLocal>) {
         let key = (self.room, idx);
         let hash = crate::events::id_hash(&self.live.id, pdu.event_id(), self.version());
         self.batch
             .put(&EVENTS, &key, &Raw(StoredPdu::encode(pdu, hash).into()));
-        self.batch.put(&EVENT_STATUS, &key, status);
         self.batch.put(&EVENT_IDS, &hash, &Plain(key));
         if let Some(local) = local {
             self.batch.put(&EVENT_LOCAL, &key, local);

@@ -2,7 +2,7 @@
 //!
 //! <https://spec.matrix.org/v1.19/client-server-api/#creation>
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use heliograph_core::{
     auth,
@@ -139,6 +139,10 @@ fn build(
     if let Some(named) = create.room_id() {
         live.id = named.to_owned();
     }
+    let known = inner.interner.rooms.find_any(view, live.id.as_str())?;
+    if known.is_some() {
+        return Err(RoomError::Inconsistent("a new room that is here already"));
+    }
     let mut names = Batch::new(Op::CreateRoom);
     let room = inner
         .interner
@@ -202,6 +206,25 @@ fn add_creators(content: &mut Value, invited: &[OwnedUserId]) {
     }
 }
 
+/// The time for a create event, which is no other's of late: where the create event names the room,
+/// two of one user that say the same at the same time would be one room.
+fn time_of_create(inner: &Inner) -> u64 {
+    /// A clock that is behind by more was set back.
+    const MOST_AHEAD_MS: u64 = 10_000;
+    let now = inner.clock.now_ms();
+    let next = |last: u64| match last.checked_add(1) {
+        Some(next) if next.saturating_sub(now) <= MOST_AHEAD_MS => next.max(now),
+        _ => now,
+    };
+    let last = inner
+        .last_create_ms
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+            Some(next(last))
+        });
+    // The update always gives a value, so it cannot fail; both ways hold the one before.
+    next(last.unwrap_or_else(|last| last))
+}
+
 /// The create event; in versions whose rooms are named by it, it names no room.
 fn create_event(
     inner: &Inner,
@@ -224,7 +247,7 @@ fn create_event(
         prev_events: Vec::new(),
         auth_events: Vec::new(),
         depth: 1,
-        origin_server_ts: inner.clock.now_ms(),
+        origin_server_ts: time_of_create(inner),
     };
     Ok(event.build(live.version, &*inner.signer)?)
 }

@@ -5,7 +5,10 @@
 //! Form, signatures and hashes were checked before: a [`VerifiedPdu`] is the proof. There is no
 //! network here: what is lacking is told, and the caller fetches it and submits again.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use heliograph_core::{
     auth,
@@ -25,6 +28,9 @@ use crate::{
     state::{MemberEntry, StateChange, StateKey},
     work::RoomWork,
 };
+
+/// Events that one chunk of history has, at most.
+const MAX_HISTORY: usize = 1000;
 
 /// What became of a submitted event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +64,9 @@ impl Rooms {
     /// Takes in one event of another server.
     ///
     /// # Errors
-    /// [`RoomError::Invalid`] when it is of another room; [`RoomError::UnknownEvent`] when an
-    /// event of a state that was given is not here; those of the store.
+    /// [`RoomError::Invalid`] when it is of another room, or would create this one again;
+    /// [`RoomError::UnknownEvent`] when an event of a state that was given is not here; those of
+    /// the store.
     pub async fn submit(
         &self,
         room: RoomNum,
@@ -73,12 +80,13 @@ impl Rooms {
         .await
     }
 
-    /// Takes in a chunk of history that comes before what is here: the place just before `below`
-    /// is where it was asked from, `state` is the state before its first event. The events stand
-    /// parents first. Gives what became of each.
+    /// Takes in a chunk of history that comes before what is here: `below` is the first event of a
+    /// run, before which it was asked for; `state` is the state before the chunk's first event. The
+    /// events stand parents first, at most 1,000 of them. Gives what became of each.
     ///
     /// # Errors
-    /// As [`Self::submit`].
+    /// As [`Self::submit`]; [`RoomError::Invalid`] also when the chunk is too long or not in order,
+    /// when nothing is at `below`, and when what comes before it is here already.
     pub async fn submit_history(
         &self,
         room: RoomNum,
@@ -94,23 +102,66 @@ impl Rooms {
     }
 }
 
+/// What is known of an event that has just come.
+enum Arrival {
+    /// It was here, and nothing is to be done.
+    Known(Standing),
+    /// It is to be judged; it may be here as an outlier.
+    ToJudge(Arc<Pdu>, Option<EventIdx>),
+}
+
+/// Refuses a chunk that is too long, or in which an event names one that comes after it, or itself.
+fn check_chunk(chunk: &[Arc<Pdu>]) -> Result<(), RoomError> {
+    if chunk.len() > MAX_HISTORY {
+        return Err(RoomError::Invalid("a chunk is too long".to_owned()));
+    }
+    let mut to_come: HashSet<&EventId> = chunk.iter().map(|pdu| pdu.event_id()).collect();
+    for pdu in chunk {
+        if pdu.prev_event_ids().any(|prev| to_come.contains(prev)) {
+            return Err(RoomError::Invalid(
+                "a chunk does not stand parents first".to_owned(),
+            ));
+        }
+        to_come.remove(pdu.event_id());
+    }
+    Ok(())
+}
+
 impl RoomWork<'_> {
-    fn take_in(&mut self, pdu: &Arc<Pdu>, as_what: &Submission) -> Result<Outcome, RoomError> {
+    /// Looks whether an event is of this room, and here.
+    fn arrive(&self, pdu: &Arc<Pdu>, as_outlier: bool) -> Result<Arrival, RoomError> {
         if pdu.room_id() != Some(&*self.live.id) {
             return Err(RoomError::Invalid(
                 "the event is of another room".to_owned(),
             ));
         }
-        let known = self.find(pdu.event_id())?;
-        if let Some(idx) = known {
-            let standing = self.status(idx)?.standing;
-            // An outlier may come again with its place in the graph.
-            if !standing.is_outlier() || matches!(as_what, Submission::Outlier) {
-                return Ok(Outcome::Known(standing));
+        let Some(idx) = self.find(pdu.event_id())? else {
+            // The rules allow any server in the room's id to create it twice.
+            if pdu.type_str() == "m.room.create" {
+                return Err(RoomError::Invalid(
+                    "the room has its create event".to_owned(),
+                ));
             }
+            return Ok(Arrival::ToJudge(Arc::clone(pdu), None));
+        };
+        let standing = self.status(idx)?.standing;
+        // An outlier may come again with its place in the graph.
+        if !standing.is_outlier() || as_outlier {
+            return Ok(Arrival::Known(standing));
         }
-        let needs = self.lacking(pdu, as_what)?;
-        if let Some(needs) = needs {
+        // In versions 1 and 2 the sender chooses the id, and may give it to two events: the first
+        // counts, for others cite it.
+        Ok(Arrival::ToJudge(self.pdu(idx)?, Some(idx)))
+    }
+
+    fn take_in(&mut self, pdu: &Arc<Pdu>, as_what: &Submission) -> Result<Outcome, RoomError> {
+        let as_outlier = matches!(as_what, Submission::Outlier);
+        let (pdu, known) = match self.arrive(pdu, as_outlier)? {
+            Arrival::Known(standing) => return Ok(Outcome::Known(standing)),
+            Arrival::ToJudge(pdu, known) => (pdu, known),
+        };
+        let pdu = &pdu;
+        if let Some(needs) = self.lacking(pdu, as_what)? {
             return Ok(needs);
         }
         let by_auth_events = self.allowed_by_auth_events(pdu)?;
@@ -140,15 +191,14 @@ impl RoomWork<'_> {
         Ok(Outcome::Stored(standing))
     }
 
-    /// Stores an event, applies it if it is a redaction, and what waited for it.
+    /// Stores an event, applies it if it is a redaction, and what waited for it: clients may see
+    /// an outlier too, as part of a state.
     fn take(&mut self, new: &NewEvent, known: Option<EventIdx>) -> Result<EventIdx, RoomError> {
         let idx = self.append_as(new, known)?;
-        if new.standing == Standing::Accepted {
-            if new.pdu.type_str() == "m.room.redaction" {
-                self.apply_redaction(idx, &new.pdu)?;
-            }
-            self.apply_waiting(idx, &new.pdu)?;
+        if new.standing == Standing::Accepted && new.pdu.type_str() == "m.room.redaction" {
+            self.apply_redaction(idx, &new.pdu)?;
         }
+        self.apply_waiting(idx, &new.pdu)?;
         Ok(idx)
     }
 
@@ -318,6 +368,7 @@ impl RoomWork<'_> {
         state: &[OwnedEventId],
         below: TimelineKey,
     ) -> Result<Vec<Outcome>, RoomError> {
+        check_chunk(chunk)?;
         let mut place = self.free_segment_below(below)?;
         let base = self.state_of(state)?;
         let mut outcomes = Vec::with_capacity(chunk.len());
@@ -338,18 +389,11 @@ impl RoomWork<'_> {
         base: StateRoot,
         place: TimelineKey,
     ) -> Result<Outcome, RoomError> {
-        if pdu.room_id() != Some(&*self.live.id) {
-            return Err(RoomError::Invalid(
-                "the event is of another room".to_owned(),
-            ));
-        }
-        let known = self.find(pdu.event_id())?;
-        if let Some(idx) = known {
-            let standing = self.status(idx)?.standing;
-            if !standing.is_outlier() {
-                return Ok(Outcome::Known(standing));
-            }
-        }
+        let (pdu, known) = match self.arrive(pdu, false)? {
+            Arrival::Known(standing) => return Ok(Outcome::Known(standing)),
+            Arrival::ToJudge(pdu, known) => (pdu, known),
+        };
+        let pdu = &pdu;
         if let Some(needs) = self.lacking(pdu, &Submission::Outlier)? {
             return Ok(needs);
         }

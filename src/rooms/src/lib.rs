@@ -28,7 +28,7 @@ mod typing;
 mod visibility;
 mod work;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use heliograph_core::signing::Signer;
 use heliograph_tables::{Store, interner::Interner};
@@ -97,6 +97,8 @@ pub(crate) struct Inner {
     pub(crate) states: States,
     pub(crate) live: Registry,
     pub(crate) typing: Typing,
+    /// The time that the last create event was given, milliseconds since the Unix epoch.
+    pub(crate) last_create_ms: AtomicU64,
 }
 
 impl Rooms {
@@ -123,6 +125,7 @@ impl Rooms {
                 states: States::new(settings.node_cache),
                 live: Registry::default(),
                 typing: Typing::default(),
+                last_create_ms: AtomicU64::new(0),
             }),
         }
     }

@@ -59,14 +59,25 @@ impl RoomWork<'_> {
         Ok((idx, pdu.event_id().to_owned()))
     }
 
-    /// Whether a redaction of `target` by `sender` takes effect: it is the sender's own event, or
-    /// the sender's power reaches the `redact` level.
+    /// Whether a user of this server may redact `target`: it is the sender's own event, or the
+    /// sender's power reaches the `redact` level.
     fn may_redact(&mut self, sender: &UserId, target: &Pdu) -> Result<bool, RoomError> {
         if target.sender() == sender {
             return Ok(true);
         }
         let levels = self.power_levels()?;
         Ok(levels.user_can_redact(sender))
+    }
+
+    /// Whether an accepted redaction takes effect: its sender is of the server of the target's
+    /// sender, or has the power.
+    ///
+    /// <https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions>
+    fn takes_effect(&mut self, redaction: &Pdu, target: &Pdu) -> Result<bool, RoomError> {
+        if redaction.sender().server_name() == target.sender().server_name() {
+            return Ok(true);
+        }
+        Ok(self.power_levels()?.user_can_redact(redaction.sender()))
     }
 
     /// Lets an accepted redaction take effect, or wait for its target.
@@ -85,7 +96,7 @@ impl RoomWork<'_> {
             return Ok(());
         };
         let target = self.pdu(idx)?;
-        if self.may_redact(pdu.sender(), &target)? {
+        if self.takes_effect(pdu, &target)? {
             self.strip(idx, &target, redaction)?;
         }
         Ok(())
@@ -94,19 +105,33 @@ impl RoomWork<'_> {
     /// Applies the redactions that waited for an event that has come.
     pub(crate) fn apply_waiting(&mut self, idx: EventIdx, pdu: &Arc<Pdu>) -> Result<(), RoomError> {
         let hash = crate::events::id_hash(&self.live.id, pdu.event_id(), self.version());
-        let waiting: Vec<_> = self
+        let mut waiting = self.fresh_redactions(pdu);
+        let stored = self
             .view
-            .scan(&WAITING_REDACTIONS, &(self.room, hash), Direction::Forward)
-            .collect::<Result<_, _>>()?;
-        for (key, _) in waiting {
-            let redaction = self.pdu(key.2)?;
-            let accepted = self.status(key.2)?.standing == Standing::Accepted;
-            if accepted && self.may_redact(redaction.sender(), pdu)? {
-                self.strip(idx, pdu, key.2)?;
+            .scan(&WAITING_REDACTIONS, &(self.room, hash), Direction::Forward);
+        for row in stored {
+            waiting.push(row?.0.2);
+        }
+        waiting.sort_unstable();
+        for by in waiting {
+            let redaction = self.pdu(by)?;
+            let accepted = self.status(by)?.standing == Standing::Accepted;
+            if accepted && self.takes_effect(&redaction, pdu)? {
+                self.strip(idx, pdu, by)?;
             }
-            self.batch.delete(&WAITING_REDACTIONS, &key);
+            self.batch
+                .delete(&WAITING_REDACTIONS, &(self.room, hash, by));
         }
         Ok(())
+    }
+
+    /// Redactions of an event in this change, which no view shows yet.
+    fn fresh_redactions(&self, target: &Pdu) -> Vec<EventIdx> {
+        let redacts = |pdu: &Pdu| {
+            pdu.type_str() == "m.room.redaction" && pdu.redacts_id() == Some(target.event_id())
+        };
+        let of_target = self.fresh.iter().filter(|(_, (pdu, _))| redacts(pdu));
+        of_target.map(|(idx, _)| *idx).collect()
     }
 
     /// Overwrites an event with its redacted form.

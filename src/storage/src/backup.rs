@@ -1,7 +1,6 @@
 //! Copying a running database, and the files that belong to it, to a folder.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -95,7 +94,7 @@ impl Database {
 /// Copies files to a new folder of a backup, on disk when this returns.
 fn copy_all(from: &[PathBuf], backup: &Path, folder: &str) -> Result<Vec<FileSum>, StorageError> {
     let to = backup.join(folder);
-    fs::create_dir(&to).map_err(StorageError::io(&to))?;
+    files::make_private(&to)?;
     let mut copied = Vec::new();
     for source in from {
         let name = source.file_name().and_then(|name| name.to_str());

@@ -1,8 +1,9 @@
 //! Files and folders, with what it takes for them to be there after a power cut.
 
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,8 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StorageError> {
         .map_err(StorageError::io(path))
 }
 
-/// Makes a folder and those above it, so that they stay.
+/// Makes a folder and those above it, so that they stay; what is made is for its owner only, since
+/// there are secrets in it.
 pub(crate) fn make_folder(path: &Path) -> Result<(), StorageError> {
     if path.is_dir() {
         return Ok(());
@@ -25,8 +27,16 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), StorageError> {
     if let Some(parent) = parent(path) {
         make_folder(parent)?;
     }
-    fs::create_dir(path).map_err(StorageError::io(path))?;
+    make_private(path)?;
     parent(path).map_or(Ok(()), sync_folder)
+}
+
+/// Makes one folder that only its owner may enter.
+pub(crate) fn make_private(path: &Path) -> Result<(), StorageError> {
+    DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(StorageError::io(path))
 }
 
 /// The folder that a path is in, if the path says so.
@@ -80,9 +90,14 @@ pub(crate) fn sum(path: &Path) -> Result<Sum, StorageError> {
 }
 
 /// Copies a file to a new one, which is on disk when this returns, and gives the sum of what was
-/// copied.
+/// copied. Only its owner may read the copy.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<Sum, StorageError> {
-    let mut target = File::create_new(to).map_err(StorageError::io(to))?;
+    let mut target = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(StorageError::io(to))?;
     let sum = pass(from, &mut target)?;
     target.sync_all().map_err(StorageError::io(to))?;
     Ok(sum)

@@ -1,9 +1,6 @@
 //! Making a store out of a backup.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use heliograph_core::ids::Position;
 use heliograph_tables::Store;
@@ -61,7 +58,7 @@ pub fn restore(
 
     files::make_empty_folder(target)?;
     let rocksdb = rocksdb_folder(target);
-    fs::create_dir(&rocksdb).map_err(StorageError::io(&rocksdb))?;
+    files::make_private(&rocksdb)?;
     for (from, name) in with_names(backup, &manifest, backup::ROCKSDB) {
         files::copy(&from, &rocksdb.join(name))?;
     }

@@ -49,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("testkit", &["core", "work", "tables", "storage"]),
     ("complement", &[]),
+    ("bench-peers", &["storage"]),
 ];
 
 /// What the tests of any crate may use besides.

@@ -1,6 +1,12 @@
 //! Foreign events against an oracle that resolves whole states, without the trees.
 
+mod craft;
+mod gaps;
+mod hostile;
 mod oracle;
+mod outliers;
+mod redactions;
+mod version_1;
 mod world;
 
 use std::collections::HashSet;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -130,6 +131,9 @@ fn one_flipped_byte_in_any_file_of_a_backup_is_found() {
     let target = folder.path().join("backup");
     database.backup(&target, &[key]).unwrap();
     assert_eq!(problems(&target), Vec::<String>::new());
+    let folder_mode = fs::metadata(&target).unwrap().permissions().mode();
+    let key_mode = fs::metadata(target.join("files/signing.key")).unwrap();
+    assert_eq!((folder_mode | key_mode.permissions().mode()) & 0o077, 0);
     let all = files::list(&target).unwrap();
     assert!(all.len() > 8, "{all:?}");
     for file in &all {

@@ -14,7 +14,7 @@ use heliograph_tables::{
     schema,
 };
 
-use super::{batch, commit, open, positions, settings, settings_os, submit, value};
+use super::{batch, commit, open, open_with, positions, settings, settings_os, submit, value};
 use crate::Database;
 
 #[test]
@@ -114,7 +114,7 @@ fn the_log_reads_on_from_memory_to_disk_and_back() {
         log_memory_bytes: 2000,
         ..settings()
     };
-    let database = Database::open(folder.path(), small).unwrap();
+    let database = open_with(folder.path(), small);
     for i in 0..200 {
         commit(&database, batch("a", i)).unwrap();
     }
@@ -184,7 +184,7 @@ fn the_queue_has_as_many_places_as_it_was_given() {
         queue_places: 2,
         ..settings()
     };
-    let database = Database::open(folder.path(), two).unwrap();
+    let database = open_with(folder.path(), two);
     let first = database.try_reserve().unwrap();
     let second = database.try_reserve().unwrap();
     assert_eq!(database.try_reserve().unwrap_err(), StoreError::Full);

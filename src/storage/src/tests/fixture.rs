@@ -34,8 +34,8 @@ fn schema_1_opens() {
     assert_eq!(database.epoch(), 2_864_434_397);
     assert_eq!(value(&database, "schema_version"), Some(1));
     let view = database.view(Op::Other);
-    assert_eq!(view.position(), Position(4));
-    assert_eq!(positions(&database, 1, 10), Some(vec![2, 3, 4]));
+    assert_eq!(view.position(), Position(5));
+    assert_eq!(positions(&database, 1, 10), Some(vec![2, 3, 4, 5]));
     let room = view.get(&schema::ROOM_NUMS, &Tail::from("!fixture:example.org"));
     assert_eq!(room.unwrap(), Some(Plain(RoomNum(1))));
     let secret = view.get(&schema::SECRETS, &Tail::from("fixture")).unwrap();

@@ -7,7 +7,7 @@ mod life;
 mod model;
 mod trimming;
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use heliograph_core::ids::{Position, RoomNum};
 use heliograph_tables::{
@@ -19,9 +19,13 @@ use heliograph_tables::{
 
 use crate::{Database, Durability, Settings};
 
-/// Opens with small sizes.
-fn open(path: &Path) -> Arc<Database> {
-    Database::open(path, settings()).unwrap()
+/// Opens with small sizes and without upkeep, which would take positions for its marks.
+fn open(path: &Path) -> Database {
+    open_with(path, settings())
+}
+
+fn open_with(path: &Path, settings: Settings) -> Database {
+    Database::open_without_upkeep(path, settings).unwrap().0
 }
 
 fn settings() -> Settings {

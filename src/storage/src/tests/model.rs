@@ -125,13 +125,13 @@ proptest! {
             prop_assert_eq!(all(&a), all(&b));
         }
         for after in 1..14 {
-            prop_assert_eq!(log(&*database, after, 5), log(&model, after, 5));
+            prop_assert_eq!(log(&database, after, 5), log(&model, after, 5));
         }
         drop(database);
         // The log on disk is the one in memory.
         let database = open(folder.path());
         for after in 1..14 {
-            prop_assert_eq!(log(&*database, after, 5), log(&model, after, 5));
+            prop_assert_eq!(log(&database, after, 5), log(&model, after, 5));
         }
     }
 }

@@ -67,7 +67,7 @@ fn an_idle_database_keeps_its_last_entry_and_makes_none() {
     let before = Position(last.0 - 1).0;
     assert_eq!(positions(&database, before, 10), Some(vec![last.0]));
     database.close().unwrap();
-    drop(database);
+    drop((database, upkeep));
     assert_eq!(super::open(folder.path()).view(Op::Other).position(), last);
 }
 

@@ -7,13 +7,7 @@ use std::{
 
 use heliograph_accounts::{Accounts, NewDevice, Registration};
 use heliograph_core::{
-    auth,
-    builder::EventBuilder,
-    ids::RoomNum,
-    json::{Numbers, Value, parse},
-    pdu::Pdu,
-    room_version::RoomVersion,
-    signing::{Ed25519Signer, Signer, VerifyKeys, verify_pdu},
+    ids::RoomNum, json::Value, pdu::Pdu, room_version::RoomVersion, signing::Ed25519Signer,
 };
 use heliograph_tables::{
     Direction, Op, Store, View,
@@ -26,6 +20,7 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId};
 
+use super::craft::Craft;
 use crate::{NewRoom, Outcome, Parts, Preset, Rooms, Sender, Settings, Submission};
 
 /// A state by names: (type, key) → event id.
@@ -78,35 +73,41 @@ pub(super) fn forest(most: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..most)
 }
 
-/// The keys of the foreign server.
-struct Known(Arc<Ed25519Signer>);
-
-impl VerifyKeys for Known {
-    fn key(&self, server: &str, key_id: &str, _: u64) -> Option<[u8; 32]> {
-        (server == self.0.server_name() && key_id == self.0.key_id()).then(|| self.0.public_key())
-    }
-}
-
 pub(super) struct World {
-    store: Arc<MemStore>,
-    rooms: Rooms,
-    room: RoomNum,
-    room_id: OwnedRoomId,
+    pub(super) store: Arc<MemStore>,
+    pub(super) rooms: Rooms,
+    pub(super) room: RoomNum,
+    pub(super) room_id: OwnedRoomId,
     pub(super) version: RoomVersion,
-    foreign: Arc<Ed25519Signer>,
-    /// Events that the foreign server has, by id.
-    pool: Mutex<HashMap<OwnedEventId, Arc<Pdu>>>,
+    /// Local users: one who made the room, and one who is not in it.
+    pub(super) locals: [Sender; 2],
+    /// Events that the foreign servers have, by id.
+    pub(super) pool: Mutex<HashMap<OwnedEventId, Arc<Pdu>>>,
     /// The events of the room as it was made.
     pub(super) first: Vec<OwnedEventId>,
 }
 
 /// A foreign user.
-fn user(n: usize) -> OwnedUserId {
+pub(super) fn user(n: usize) -> OwnedUserId {
     OwnedUserId::try_from(format!("@f{n}:far.org")).unwrap()
 }
 
-/// Rooms over a store in memory, and a local user.
-async fn server(store: &Arc<MemStore>) -> (Rooms, Sender) {
+async fn local_user(accounts: &Accounts, name: &str) -> Sender {
+    let registration = Registration {
+        localpart: Some(name.to_owned()),
+        device: Some(NewDevice::default()),
+        ..Registration::default()
+    };
+    let registered = accounts.register(registration).await.unwrap();
+    Sender {
+        user: registered.user,
+        user_id: registered.user_id,
+        device: registered.session.unwrap().device,
+    }
+}
+
+/// Rooms over a store in memory, and two local users.
+async fn server(store: &Arc<MemStore>) -> (Rooms, [Sender; 2]) {
     let dyn_store: Arc<dyn Store> = Arc::<MemStore>::clone(store);
     let interner = Arc::new(Interner::new(100));
     let clock = Arc::new(ManualClock::new(1_700_000_000_000));
@@ -144,21 +145,9 @@ async fn server(store: &Arc<MemStore>) -> (Rooms, Sender) {
         node_cache: 500,
     };
     let rooms = Rooms::new(parts, sizes);
-    let registration = Registration {
-        localpart: Some("alice".to_owned()),
-        device: Some(NewDevice::default()),
-        ..Registration::default()
-    };
-    let alice = accounts.register(registration).await.unwrap();
-    let device = alice.session.unwrap().device;
-    (
-        rooms,
-        Sender {
-            user: alice.user,
-            user_id: alice.user_id,
-            device,
-        },
-    )
+    let alice = local_user(&accounts, "alice").await;
+    let bob = local_user(&accounts, "bob").await;
+    (rooms, [alice, bob])
 }
 
 impl World {
@@ -167,7 +156,7 @@ impl World {
     pub(super) async fn new(version: &str) -> Self {
         let version = RoomVersion::try_from(version).unwrap();
         let store = Arc::new(MemStore::new());
-        let (rooms, sender) = server(&store).await;
+        let (rooms, locals) = server(&store).await;
         let nothing = Value::object::<&str, _>([]);
         let mut users = vec![
             ("@f0:far.org", Value::from(100)),
@@ -192,9 +181,8 @@ impl World {
             is_direct: false,
             creator_profile: nothing,
         };
-        let room_id = rooms.create(sender, new).await.unwrap();
+        let room_id = rooms.create(locals[0].clone(), new).await.unwrap();
         let room = rooms.at(&store.view(Op::Other)).find(&room_id).unwrap();
-        let foreign = Arc::new(Ed25519Signer::from_seed("far.org", "1", &[2; 32]));
         let (pool, first) = (Mutex::default(), vec![]);
         let mut world = Self {
             store,
@@ -202,7 +190,7 @@ impl World {
             room,
             room_id,
             version,
-            foreign,
+            locals,
             pool,
             first,
         };
@@ -218,7 +206,7 @@ impl World {
         world
     }
 
-    fn view(&self) -> View {
+    pub(super) fn view(&self) -> View {
         self.store.view(Op::Other)
     }
 
@@ -254,39 +242,19 @@ impl World {
         prev: &[OwnedEventId],
         nth: usize,
     ) -> OwnedEventId {
-        let content = parse(content.as_bytes(), Numbers::Loose).unwrap();
-        let sender = user(sender);
-        let keys = auth::auth_types(event_type, &sender, key, &content, self.version).unwrap();
-        let depth = prev
-            .iter()
-            .map(|id| self.pdu(id).unwrap().depth())
-            .max()
-            .unwrap()
-            + 1;
-        let auth_events = keys
-            .iter()
-            .filter_map(|key| self.last_of(key, &prev[0]))
-            .collect();
-        let builder = EventBuilder {
-            room_id: Some(self.room_id.clone()),
-            sender,
-            event_type: event_type.to_owned(),
-            state_key: key.map(str::to_owned),
+        self.craft(Craft {
+            sender: user(sender).as_str(),
+            event_type,
+            state_key: key,
             content,
-            redacts: None,
-            prev_events: prev.to_vec(),
-            auth_events,
-            depth,
-            origin_server_ts: 1_700_000_000_100 + u64::try_from(nth).unwrap(),
-        };
-        let pdu = builder.build(self.version, &*self.foreign).unwrap();
-        let id = pdu.event_id().to_owned();
-        self.pool.lock().insert(id.clone(), Arc::new(pdu));
-        id
+            prev: prev.to_vec(),
+            nth,
+            ..Craft::default()
+        })
     }
 
     /// The last event with a key at or before another, along first parents.
-    fn last_of(&self, key: &(String, String), from: &EventId) -> Option<OwnedEventId> {
+    pub(super) fn last_of(&self, key: &(String, String), from: &EventId) -> Option<OwnedEventId> {
         let mut at = Some(from.to_owned());
         while let Some(id) = at {
             let pdu = self.pdu(&id)?;
@@ -342,7 +310,7 @@ impl World {
         }
     }
 
-    fn power_content(&self, changed: usize, level: i64) -> String {
+    pub(super) fn power_content(&self, changed: usize, level: i64) -> String {
         let mut users = vec![
             ("@f0:far.org".to_owned(), 100),
             ("@f1:far.org".to_owned(), 50),
@@ -369,14 +337,7 @@ impl World {
 
     /// Submits an event of the foreign server.
     pub(super) async fn submit(&self, id: &EventId, submission: Submission) -> Outcome {
-        let pdu = self.pool.lock().get(id).cloned().unwrap();
-        let pdu = Pdu::parse(pdu.json().as_bytes(), self.version).unwrap();
-        let keys = Known(Arc::clone(&self.foreign));
-        let verified = verify_pdu(pdu, self.version, &keys).unwrap();
-        self.rooms
-            .submit(self.room, verified, submission)
-            .await
-            .unwrap()
+        self.try_submit(id, submission).await.unwrap()
     }
 
     fn names(&self, root: StateRoot) -> Names {
