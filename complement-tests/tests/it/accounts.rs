@@ -238,7 +238,6 @@ async fn devices_are_listed_named_and_removed_with_the_password() {
 async fn profiles_are_read_by_all_and_written_by_oneself() {
     let server = TestServer::usual().await;
     let (alice, bob) = (server.user("alice").await, server.user("bob").await);
-    let room = alice.create_public_room().await;
     let name = path(&["profile", &alice.user_id, "displayname"]);
     alice
         .put(&name, json!({ "displayname": "Alice A." }))
@@ -249,14 +248,39 @@ async fn profiles_are_read_by_all_and_written_by_oneself() {
         .await
         .ok("PRO-01");
     assert_eq!(profile["displayname"], "Alice A.", "PRO-01");
-    let member = alice.state(&room, "m.room.member", &alice.user_id).await;
-    assert_eq!(member["displayname"], "Alice A.", "PRO-04");
     let other = bob.put(&name, json!({ "displayname": "x" })).await;
     other.refused(403, "M_FORBIDDEN", "PRO-03");
     let nobody = bob
         .get(&path(&["profile", "@nobody:heliograph.test"]))
         .await;
     nobody.refused(404, "M_NOT_FOUND", "PRO-01: nobody");
+}
+
+#[tokio::test]
+async fn a_changed_profile_reaches_the_rooms_one_is_in() {
+    let server = TestServer::usual().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let room = alice.create_public_room().await;
+    bob.join(&room).await;
+    let since = bob.sync_token().await;
+    let name = path(&["profile", &alice.user_id, "displayname"]);
+    alice
+        .put(&name, json!({ "displayname": "Alice A." }))
+        .await
+        .ok("PRO-02");
+    let news = bob.sync_since(&since).await;
+    let event = &news["rooms"]["join"][&room]["timeline"]["events"][0];
+    assert_eq!(event["type"], "m.room.member", "PRO-04: {news}");
+    assert_eq!(
+        event["content"]["displayname"], "Alice A.",
+        "PRO-04, ROM-29"
+    );
+    let later = alice.create_public_room().await;
+    let member = alice.state(&later, "m.room.member", &alice.user_id).await;
+    assert_eq!(
+        member["displayname"], "Alice A.",
+        "ROM-29: in each new membership"
+    );
 }
 
 #[tokio::test]

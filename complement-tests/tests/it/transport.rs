@@ -9,8 +9,6 @@ async fn bodies_that_are_not_json_or_of_the_wrong_shape_are_told_apart() {
     let server = TestServer::usual().await;
     let alice = server.user("alice").await;
     let create = path(&["createRoom"]);
-    let empty = alice.raw("POST", &create, None).await;
-    empty.refused(400, "M_NOT_JSON", "API-01: no body");
     let torn = alice
         .raw("POST", &create, Some(b"{\"name\":".to_vec()))
         .await;
@@ -24,6 +22,16 @@ async fn bodies_that_are_not_json_or_of_the_wrong_shape_are_told_apart() {
     alice.create_room(json!({ "no such property": 1 })).await;
     let logout = alice.raw("POST", &path(&["logout"]), None).await;
     logout.ok("API-05: logging out without a body");
+}
+
+#[tokio::test]
+async fn a_body_that_is_required_must_be_there() {
+    let server = TestServer::usual().await;
+    let alice = server.user("alice").await;
+    for needs in [path(&["login"]), path(&["createRoom"])] {
+        let empty = alice.raw("POST", &needs, None).await;
+        empty.refused(400, "M_NOT_JSON", &format!("API-01: no body for {needs}"));
+    }
 }
 
 #[tokio::test]
