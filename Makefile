@@ -1,7 +1,7 @@
 # The commands of this repository. `docs/development.md` says what each needs and where it keeps it.
 SHELL := bash
 
-.PHONY: run test lint bench bench-peers demo soak fuzz setup env
+.PHONY: run test lint demo bench bench-peers soak setup env
 
 ## Build the server and start it on the folder `data`, for this machine only
 run: setup

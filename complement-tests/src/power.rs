@@ -60,6 +60,9 @@ impl PowerCut {
         let trace = server.folder().join("calls");
         let mut words = recorder(&trace, "", 512);
         words.push("--inject=unlink,unlinkat,rmdir:retval=0".to_owned());
+        // Longer than a frozen server is given for its last answers: most kills then come between a
+        // write and its sync.
+        words.push("--inject=fsync,fdatasync:delay_enter=50000".to_owned());
         server.wrap(&words);
         server.start_again().await;
         server.wrap(&[]);
@@ -86,11 +89,13 @@ impl PowerCut {
     }
 }
 
-/// What a power cut took.
+/// What a power cut took, and what was written before.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loss {
     /// Bytes that were written and not synced.
     pub bytes: u64,
+    /// Bytes that were written at all.
+    pub written: u64,
     /// Creations, renames and removals that were undone.
     pub names: usize,
 }

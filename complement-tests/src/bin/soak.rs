@@ -75,7 +75,10 @@ async fn soak(done: &Done, kind: &str, seeds: Range<u64>, cut: bool) {
                 let power = PowerCut::start(&mut server).await;
                 let unanswered = load.crash(&mut server, &mut random).await;
                 let loss = power.cut(&server).await;
-                println!("{kind} {seed}: {} bytes, {} names", loss.bytes, loss.names);
+                println!(
+                    "{kind} {seed}: {} bytes, {} names lost",
+                    loss.bytes, loss.names
+                );
                 unanswered
             } else {
                 load.crash(&mut server, &mut random).await

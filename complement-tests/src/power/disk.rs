@@ -52,6 +52,7 @@ pub struct Disk {
     safe: BTreeMap<PathBuf, Entry>,
     changes: Vec<Change>,
     made: usize,
+    written: u64,
     syncing: BTreeMap<u32, Syncing>,
 }
 
@@ -65,6 +66,7 @@ impl Disk {
             safe: BTreeMap::new(),
             changes: Vec::new(),
             made: 0,
+            written: 0,
             syncing: BTreeMap::new(),
         };
         disk.read(root);
@@ -246,6 +248,7 @@ impl Disk {
             Some(offset) => file.length.max(offset + count),
             None => file.length + count,
         };
+        self.written += count;
     }
 
     fn resized(&mut self, call: &Call, length: Option<u64>) {
@@ -295,6 +298,7 @@ impl Disk {
     pub fn cut(&self, target: &Path) -> Loss {
         let mut loss = Loss {
             bytes: 0,
+            written: self.written,
             names: self.changes.len(),
         };
         fs::create_dir_all(target).unwrap();

@@ -16,6 +16,7 @@ mod foreign;
 mod history;
 mod live;
 mod membership;
+mod profiles;
 mod reading;
 mod receipts;
 mod redactions;

@@ -8,14 +8,14 @@
 
 use std::sync::Arc;
 
-use heliograph_core::ids::{Position, RoomNum, UserNum};
+use heliograph_core::ids::{Position, RoomNum, TimelineKey, UserNum};
 use heliograph_tables::{
     Batch, Direction, Op, Record, View,
     batch::PRESENT,
     codec::UNSTAMPED,
     schema::{Membership, RECEIPTS, RECEIPTS_BY_POSITION, Receipt, USER_ROOMS, UserRoom},
 };
-use ruma_common::OwnedEventId;
+use ruma_common::{EventId, OwnedEventId};
 
 use crate::{RoomError, Rooms, work::RoomWork};
 
@@ -119,8 +119,11 @@ impl Rooms {
     ) -> Result<(), RoomError> {
         self.change(place.room, Op::UserData, move |work| {
             work.must_be_joined(place.user)?;
-            let ts = work.inner.clock.now_ms();
-            set(&work.view, &mut work.batch, &place, event_id.as_str(), ts)
+            if work.moves_receipt_on(&place, &event_id)? {
+                let ts = work.inner.clock.now_ms();
+                set(&work.view, &mut work.batch, &place, event_id.as_str(), ts)?;
+            }
+            Ok(())
         })
         .await
     }
@@ -157,6 +160,29 @@ impl Rooms {
 }
 
 impl RoomWork<'_> {
+    /// Whether a receipt for an event would stand later in the timeline than it does: receipts only
+    /// move forward. Where either event has no place here, the newer receipt counts.
+    fn moves_receipt_on(&self, place: &ReceiptPlace, event: &EventId) -> Result<bool, RoomError> {
+        let kind = Box::from(place.kind.as_str());
+        let key = (place.room, place.user, kind, place.thread.clone());
+        let Some(before) = self.view.get(&RECEIPTS, &key)? else {
+            return Ok(true);
+        };
+        let Ok(before) = EventId::parse(&*before.event_id) else {
+            return Ok(true);
+        };
+        let places = (self.place_of(&before)?, self.place_of(event)?);
+        Ok(!matches!(places, (Some(before), Some(after)) if after <= before))
+    }
+
+    /// Where an event stands in the timeline.
+    fn place_of(&self, event: &EventId) -> Result<Option<TimelineKey>, RoomError> {
+        let Some(idx) = self.find(event)? else {
+            return Ok(None);
+        };
+        Ok(self.status(idx)?.timeline)
+    }
+
     /// Checks that a user is joined to the room.
     fn must_be_joined(&self, user: UserNum) -> Result<(), RoomError> {
         joined(self.view.get(&USER_ROOMS, &(user, self.room))?)

@@ -4,7 +4,7 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use heliograph_core::ids::{EventIdx, RoomNum, TimelineKey, UserNum};
+use heliograph_core::ids::{EventIdx, NodeNum, RoomNum, TimelineKey, UserNum};
 use heliograph_tables::{
     View,
     schema::{EventStatus, Membership, StateRoot, USER_ROOMS, UserRoom},
@@ -58,6 +58,7 @@ pub struct Visibility<'a> {
     reader: Option<UserNum>,
     row: Option<UserRoom>,
     states: RefCell<HashMap<StateRoot, AtState>>,
+    memberships: RefCell<HashMap<NodeNum, Option<Membership>>>,
 }
 
 impl<'a> Visibility<'a> {
@@ -79,6 +80,7 @@ impl<'a> Visibility<'a> {
             reader,
             row,
             states: RefCell::default(),
+            memberships: RefCell::default(),
         })
     }
 
@@ -90,7 +92,23 @@ impl<'a> Visibility<'a> {
     /// The reader's membership at an event, as `unsigned.membership` tells it.
     pub fn membership_at(&self, status: &EventStatus) -> Result<Option<Membership>, RoomError> {
         let root = status.state_after.unwrap_or(status.state_before);
-        Ok(self.at(root)?.membership)
+        self.membership_in(root)
+    }
+
+    /// The reader's membership in one state; no event is opened for it.
+    fn membership_in(&self, root: StateRoot) -> Result<Option<Membership>, RoomError> {
+        let Some(user) = self.reader else {
+            return Ok(None);
+        };
+        if let Some(known) = self.memberships.borrow().get(&root.members) {
+            return Ok(*known);
+        }
+        let state = StateReader::new(self.inner, self.view, self.room);
+        let membership = state.member(root, user)?.map(|m| m.membership);
+        self.memberships
+            .borrow_mut()
+            .insert(root.members, membership);
+        Ok(membership)
     }
 
     /// Whether the reader may see an event.
@@ -158,10 +176,7 @@ impl<'a> Visibility<'a> {
             .map_or(HistoryVisibility::Shared, |pdu| {
                 HistoryVisibility::of(pdu.content_json())
             });
-        let membership = match self.reader {
-            Some(user) => state.member(root, user)?.map(|m| m.membership),
-            None => None,
-        };
+        let membership = self.membership_in(root)?;
         let at = AtState {
             visibility,
             membership,

@@ -11,6 +11,7 @@ mod cli;
 mod commands;
 mod control;
 mod pages;
+mod profiles;
 mod serve;
 mod settings;
 mod telemetry;

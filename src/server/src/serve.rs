@@ -31,6 +31,7 @@ use crate::{
     cli::{Failure, say_error},
     control::{self, Control, Socket},
     pages::{self, Pages},
+    profiles::ProfileWorker,
     settings, telemetry,
     workers::{MetricsUpkeep, Notifier, TypingNotifier},
 };
@@ -280,6 +281,18 @@ fn start_workers(
             told: 0,
         })
         .map_err(Failure::other)?;
+    let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);
+    let (accounts, rooms) = (Arc::clone(&domain.accounts), domain.rooms.clone());
+    let (pool, published) = (domain.pool.clone(), domain.database.published());
+    let make = move || ProfileWorker {
+        store: Arc::clone(&store),
+        accounts: Arc::clone(&accounts),
+        rooms: rooms.clone(),
+        pool: pool.clone(),
+        published: published.clone(),
+        cursor: None,
+    };
+    runner.start(make).map_err(Failure::other)?;
     if let Some(handle) = metrics {
         let make = move || MetricsUpkeep(handle.clone());
         runner.start(make).map_err(Failure::other)?;

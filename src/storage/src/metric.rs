@@ -17,6 +17,8 @@ const KEYS_READ: &str = "heliograph_store_keys_read_total";
 const BYTES_READ: &str = "heliograph_store_bytes_read_total";
 const KEYS_WRITTEN: &str = "heliograph_store_keys_written_total";
 const BYTES_WRITTEN: &str = "heliograph_store_bytes_written_total";
+const NODES_READ: &str = "heliograph_store_nodes_read_total";
+const NODES_WRITTEN: &str = "heliograph_store_nodes_written_total";
 
 /// Every metric of this crate.
 pub const METRICS: &[Metric] = &[
@@ -54,6 +56,16 @@ pub const METRICS: &[Metric] = &[
         name: READ_ONLY,
         kind: Kind::Gauge,
         help: "1 when writing failed and is refused until a restart, else 0.",
+    },
+    Metric {
+        name: NODES_READ,
+        kind: Kind::Counter,
+        help: "State tree nodes among the keys looked up, by operation.",
+    },
+    Metric {
+        name: NODES_WRITTEN,
+        kind: Kind::Counter,
+        help: "State tree nodes among the keys put, by operation.",
     },
     Metric {
         name: KEYS_READ,
@@ -95,6 +107,8 @@ struct OpHandles {
     bytes_read: Counter,
     keys_written: Counter,
     bytes_written: Counter,
+    nodes_read: Counter,
+    nodes_written: Counter,
 }
 
 /// What is read off the store when metrics are asked for.
@@ -115,6 +129,8 @@ impl Handles {
             bytes_read: counter!(BYTES_READ, "op" => op.name()),
             keys_written: counter!(KEYS_WRITTEN, "op" => op.name()),
             bytes_written: counter!(BYTES_WRITTEN, "op" => op.name()),
+            nodes_read: counter!(NODES_READ, "op" => op.name()),
+            nodes_written: counter!(NODES_WRITTEN, "op" => op.name()),
         });
         Self {
             group_batches: histogram!(GROUP_BATCHES),
@@ -157,6 +173,10 @@ impl Handles {
             handles
                 .bytes_written
                 .absolute(counts.bytes_written.load(Relaxed));
+            handles.nodes_read.absolute(counts.nodes_read.load(Relaxed));
+            handles
+                .nodes_written
+                .absolute(counts.nodes_written.load(Relaxed));
         }
     }
 }

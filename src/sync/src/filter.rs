@@ -139,6 +139,15 @@ impl EventFilter {
         listed(self.rooms.as_ref(), room_id) && !shut_out(self.not_rooms.as_ref(), room_id)
     }
 
+    /// Whether every event is wanted, its room left aside: there is nothing to look at.
+    pub fn wants_all(&self) -> bool {
+        self.types.is_none()
+            && self.not_types.is_none()
+            && self.senders.is_none()
+            && self.not_senders.is_none()
+            && self.contains_url.is_none()
+    }
+
     /// Whether a type is wanted.
     pub fn wants_type(&self, event_type: &str) -> bool {
         let any = |list: &Vec<String>| list.iter().any(|pattern| matches(pattern, event_type));

@@ -149,17 +149,23 @@ impl Sync {
         }
     }
 
-    /// Subscribes to what concerns the user.
+    /// Subscribes to what concerns the user. A device that was removed before is seen here, one
+    /// that is removed later wakes the subscriber.
     async fn watch(&self, request: &SyncRequest) -> Result<watch::Receiver<Wake>, SyncError> {
-        let (engine, store, user) = (
-            Arc::clone(&self.engine),
-            Arc::clone(&self.store),
-            request.user,
-        );
+        let (engine, store) = (Arc::clone(&self.engine), Arc::clone(&self.store));
+        let (user, device) = (request.user, request.device);
         self.pool
             .run(move || {
-                let tracker = Arc::clone(&engine.tracker);
-                tracker.watch(user, || engine.rooms_of(&store.view(Op::Sync), user))
+                let rooms = || engine.rooms_of(&store.view(Op::Sync), user);
+                let receiver = engine.tracker.watch(user, rooms)?;
+                let known = engine
+                    .accounts
+                    .device(&store.view(Op::Sync), user, device)?;
+                if known.is_some() {
+                    Ok(receiver)
+                } else {
+                    Err(SyncError::DeviceGone)
+                }
             })
             .await?
     }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use heliograph_accounts::Accounts;
 use heliograph_core::{json::Value, room_version::RoomVersion};
 use heliograph_http::{
-    ApiError, Auth, AuthKind, Device, ErrCode, Json, OptionalBody, RateClass, Route, RouteTable,
+    ApiError, Auth, AuthKind, Body, Device, ErrCode, Json, RateClass, Route, RouteTable,
 };
 use heliograph_rooms::{InitialState, NewRoom, Preset};
 use ruma_common::{OwnedRoomId, OwnedUserId};
@@ -87,7 +87,7 @@ async fn create(
     State(rooms): State<RoomsState>,
     State(accounts): State<Arc<Accounts>>,
     State(settings): State<Arc<ClientSettings>>,
-    OptionalBody(body): OptionalBody<CreateBody>,
+    Body(body): Body<CreateBody>,
 ) -> Result<Json<Created>, ApiError> {
     let profile = member_profile(&accounts, &caller.user_id).await?;
     let new = new_room(body, settings.default_room_version, profile)?;
