@@ -36,8 +36,6 @@ pub struct Storage {
     pub log_max_age: Period,
     /// The log of changes is cut above this size.
     pub log_max_size: ByteSize,
-    /// Changes that are also kept in memory, for those who are nearly up to date.
-    pub log_ring: NonZeroUsize,
     /// Threads for reading and changing the database. They end when there is nothing to do.
     pub threads: NonZeroUsize,
     /// Requests that wait for such a thread, before more are refused.
@@ -57,7 +55,6 @@ impl Default for Storage {
             max_open_files: NonZeroU32::new(512).unwrap_or(NonZeroU32::MIN),
             log_max_age: Period::days(7),
             log_max_size: ByteSize::mib(1024),
-            log_ring: at_least_one(65_536),
             threads: at_least_one(8),
             queue: at_least_one(4096),
         }

@@ -97,12 +97,10 @@ pub struct Limits {
     pub max_body: ByteSize,
     /// How long a client may take to send a request's body.
     pub body_timeout: Period,
-    /// Memory for hashing one password. More makes stolen hashes harder to guess; less than
+    /// Memory for hashing one password; two are hashed at once. More makes stolen hashes harder to guess; less than
     /// "19 MiB" is for tests.
     pub password_memory: ByteSize,
-    /// Passwords hashed or checked at once. Each takes 19 MiB of memory.
-    pub password_hashes: NonZeroUsize,
-    /// Passwords that wait for that, before more are refused.
+    /// Passwords that wait to be hashed or checked, two at once, before more are refused.
     pub password_queue: usize,
 }
 
@@ -112,7 +110,6 @@ impl Default for Limits {
             max_body: ByteSize::mib(1),
             body_timeout: Period(Duration::from_mins(1)),
             password_memory: ByteSize::mib(19),
-            password_hashes: at_least_one(2),
             password_queue: 64,
         }
     }

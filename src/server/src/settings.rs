@@ -1,6 +1,6 @@
 //! The configuration as each crate's own settings.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use heliograph_accounts::HashCost;
 use heliograph_client_api::{ClientSettings, RegistrationRule};
@@ -33,6 +33,11 @@ pub(crate) fn signing_key(config: &Config) -> PathBuf {
 /// How many entries fit.
 fn entries(size: ByteSize, entry_bytes: usize) -> usize {
     size.bytes().checked_div(entry_bytes).unwrap_or(0).max(16)
+}
+
+/// A number of the configuration as a size.
+fn count(number: NonZeroU32) -> usize {
+    usize::try_from(number.get()).unwrap_or(usize::MAX)
 }
 
 /// How the database is opened.
@@ -92,6 +97,8 @@ pub(crate) fn sync(config: &Config) -> heliograph_sync::Settings {
     heliograph_sync::Settings {
         max_timeout_ms: u64::try_from(wait).unwrap_or(u64::MAX),
         lazy_cache: entries(config.sync.lazy_members_cache, LAZY_BYTES),
+        timeline_limit: count(config.sync.timeline_limit),
+        max_timeline_limit: count(config.sync.max_timeline_limit),
     }
 }
 
@@ -140,7 +147,7 @@ pub(crate) fn rate_limits(config: &Config) -> RateLimitSettings {
 mod tests {
     use super::*;
 
-    fn number(number: u32) -> std::num::NonZeroU32 {
+    fn number(number: u32) -> NonZeroU32 {
         number.try_into().unwrap()
     }
 

@@ -18,6 +18,7 @@ use heliograph_tables::{
 };
 
 use crate::{
+    Settings,
     delta::{Delta, JoinedRoom, RoomDelta},
     filter::Filter,
     lazy::LazyMembers,
@@ -38,6 +39,7 @@ pub(crate) struct Engine {
     pub(crate) interner: Arc<Interner>,
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) lazy: LazyMembers,
+    pub(crate) settings: Settings,
     /// Which life of the data this is.
     pub(crate) epoch: u64,
     /// Which process this is.

@@ -41,6 +41,10 @@ pub struct Settings {
     pub max_timeout_ms: u64,
     /// Pairs of a client and a room for which lazily loaded members are remembered.
     pub lazy_cache: usize,
+    /// Events of a room's timeline when the filter says nothing.
+    pub timeline_limit: usize,
+    /// The longest timeline that a client gets, whatever it asks for.
+    pub max_timeline_limit: usize,
 }
 
 /// What the crate is built from.
@@ -100,6 +104,7 @@ impl Sync {
             interner,
             tracker,
             lazy,
+            settings,
             epoch,
             instance,
         };

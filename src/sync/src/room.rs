@@ -14,10 +14,6 @@ use crate::{
     request::{Stretch, SyncError},
 };
 
-/// The longest timeline that a client gets, whatever it asks for.
-const MAX_TIMELINE: usize = 100;
-/// The timeline's length when the filter says nothing.
-const DEFAULT_TIMELINE: usize = 10;
 /// Live events looked at to fill a timeline, wanted or not.
 const MAX_LOOKED_AT: usize = 1000;
 /// Members looked at to find heroes.
@@ -79,7 +75,8 @@ impl<'a> RoomReader<'a> {
     /// The newest events that the client wants and may see.
     fn timeline(&self, stretch: Stretch) -> Result<Chunk, SyncError> {
         let filter = &self.ask.filter.room.timeline;
-        let limit = filter.limit(DEFAULT_TIMELINE, MAX_TIMELINE);
+        let settings = &self.ask.engine.settings;
+        let limit = filter.limit(settings.timeline_limit, settings.max_timeline_limit);
         let mut chunk = Chunk {
             events: Vec::new(),
             oldest: None,

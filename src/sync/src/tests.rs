@@ -83,6 +83,8 @@ impl World {
             Settings {
                 max_timeout_ms: 1000,
                 lazy_cache: 100,
+                timeline_limit: 10,
+                max_timeline_limit: 100,
             },
         );
         Self {
