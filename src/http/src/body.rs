@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use crate::{ApiError, ErrCode, json::parse_object};
@@ -27,6 +27,9 @@ impl Default for BodySettings {
         }
     }
 }
+
+/// Bytes over its limit of a body that is read to its end all the same, at most.
+const MAX_DISCARDED: usize = 8 * 1024 * 1024;
 
 /// A JSON object that must be there, read as a `T`; no Content-Type is needed.
 ///
@@ -69,19 +72,42 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
         .unwrap_or_default();
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > settings.max_bytes) {
+    if announced.is_some_and(|bytes| bytes > settings.max_bytes.saturating_add(MAX_DISCARDED)) {
         return Err(too_large(settings.max_bytes));
     }
-    let body = Limited::new(request.into_body(), settings.max_bytes).collect();
-    match tokio::time::timeout(settings.timeout, body).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(settings.max_bytes)),
-        // Nobody is left to read this answer: the connection broke.
-        Ok(Err(error)) => {
-            Err(ApiError::new(ErrCode::M_NOT_JSON, "The body did not arrive").caused_by(error))
+    let read = collect(request.into_body(), settings.max_bytes);
+    tokio::time::timeout(settings.timeout, read)
+        .await
+        .unwrap_or_else(|_| {
+            Err(ApiError::new(ErrCode::M_UNKNOWN, "The body took too long")
+                .with_status(StatusCode::REQUEST_TIMEOUT))
+        })
+}
+
+/// Reads a body. One that is over the limit is read on and discarded for a while: a client that is
+/// still sending when the connection closes may never see why it was refused.
+async fn collect(mut body: axum::body::Body, max_bytes: usize) -> Result<Bytes, ApiError> {
+    let mut kept = BytesMut::new();
+    let mut seen = 0usize;
+    while let Some(frame) = body.frame().await {
+        // After an error nobody is left to read this answer: the connection broke.
+        let frame = frame.map_err(|error| {
+            ApiError::new(ErrCode::M_NOT_JSON, "The body did not arrive").caused_by(error)
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        seen = seen.saturating_add(data.len());
+        if seen <= max_bytes {
+            kept.extend_from_slice(&data);
+        } else if seen > max_bytes.saturating_add(MAX_DISCARDED) {
+            break;
         }
-        Err(_) => Err(ApiError::new(ErrCode::M_UNKNOWN, "The body took too long")
-            .with_status(StatusCode::REQUEST_TIMEOUT)),
+    }
+    if seen > max_bytes {
+        Err(too_large(max_bytes))
+    } else {
+        Ok(kept.freeze())
     }
 }
 
