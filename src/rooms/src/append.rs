@@ -96,6 +96,9 @@ impl RoomWork<'_> {
         if known.is_none() {
             self.write_event(&new.pdu, idx, new.local.as_ref());
         }
+        if known.is_some() {
+            self.note_rewrite();
+        }
         self.batch.put(&EVENT_STATUS, &(self.room, idx), &status);
         let accepted = new.standing == Standing::Accepted;
         self.fresh.insert(idx, (Arc::clone(&new.pdu), status));

@@ -5,6 +5,8 @@
 //! A token names a *place between events*: the one just before the event with its timeline key.
 //! Backward from it come the events with smaller keys, forward from it those with that key and up.
 
+use std::sync::Arc;
+
 use heliograph_core::ids::{EventIdx, Position, RoomNum, TimelineKey};
 use heliograph_tables::{
     Direction, View,
@@ -105,7 +107,7 @@ impl Presenter<'_> {
     ///
     /// # Errors
     /// [`RoomError::UnknownEvent`] when it is not there or may not be seen.
-    pub fn visible(&self, idx: EventIdx) -> Result<EventStatus, RoomError> {
+    pub fn visible(&self, idx: EventIdx) -> Result<Arc<EventStatus>, RoomError> {
         let status = self.status(idx)?;
         let shown = status.timeline.is_some() && self.visibility().allows(idx, &status)?;
         if shown {

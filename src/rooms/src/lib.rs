@@ -50,7 +50,11 @@ pub use serving::{Presenter, Reader, SharedEvent, push_string};
 pub use typing::Typing;
 pub use visibility::{HistoryVisibility, Visibility};
 
-use crate::{live::Registry, serving::SharedEvents, state::States};
+use crate::{
+    live::Registry,
+    serving::{SharedEvents, Statuses},
+    state::States,
+};
 
 /// Sizes of this crate's caches, in entries.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +99,7 @@ pub(crate) struct Inner {
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) events: Events,
     pub(crate) shared: SharedEvents,
+    pub(crate) statuses: Statuses,
     pub(crate) states: States,
     pub(crate) live: Registry,
     pub(crate) typing: Typing,
@@ -123,6 +128,7 @@ impl Rooms {
                 signer,
                 events: Events::new(settings.event_cache),
                 shared: SharedEvents::new(settings.client_event_cache),
+                statuses: Statuses::new(settings.client_event_cache),
                 states: States::new(settings.node_cache),
                 live: Registry::default(),
                 typing: Typing::default(),

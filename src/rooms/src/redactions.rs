@@ -152,6 +152,7 @@ impl RoomWork<'_> {
             &Raw(StoredPdu::encode(&redacted, hash).into()),
         );
         self.batch.put(&EVENT_STATUS, &key, &status);
+        self.note_rewrite();
         if let Some((fresh, known)) = self.fresh.get_mut(&idx) {
             *fresh = Arc::new(redacted);
             *known = status;

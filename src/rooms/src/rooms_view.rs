@@ -7,8 +7,7 @@ use heliograph_core::{
 use heliograph_tables::{
     Direction, View,
     schema::{
-        LIVE_EVENTS, LiveEvent, ROOM_HEADS, ROOM_NAMES, RoomHead, StateRoot, TIMELINE, USER_ROOMS,
-        UserRoom,
+        LIVE_EVENTS, LiveEvent, ROOM_HEADS, RoomHead, StateRoot, TIMELINE, USER_ROOMS, UserRoom,
     },
 };
 use ruma_common::{EventId, OwnedRoomId, RoomId};
@@ -29,22 +28,15 @@ pub struct RoomsView<'a> {
 impl Rooms {
     /// Reads rooms at the moment of `view`.
     pub fn at<'a>(&'a self, view: &'a View) -> RoomsView<'a> {
-        RoomsView {
-            inner: &self.inner,
-            view,
-        }
+        RoomsView::new(&self.inner, view)
     }
 }
 
-/// A room's id.
-pub(crate) fn room_id(view: &View, room: RoomNum) -> Result<OwnedRoomId, RoomError> {
-    let name = view
-        .get(&ROOM_NAMES, &room)?
-        .ok_or(RoomError::UnknownRoom)?;
-    OwnedRoomId::try_from(&*name.0).map_err(|_| RoomError::Inconsistent("room id"))
-}
-
 impl<'a> RoomsView<'a> {
+    pub(crate) const fn new(inner: &'a Inner, view: &'a View) -> Self {
+        Self { inner, view }
+    }
+
     /// The number of a room that this server knows.
     ///
     /// # Errors
@@ -60,7 +52,9 @@ impl<'a> RoomsView<'a> {
 
     /// A room's id.
     pub fn room_id(&self, room: RoomNum) -> Result<OwnedRoomId, RoomError> {
-        room_id(self.view, room)
+        let name = self.inner.interner.rooms.name(self.view, room)?;
+        let name = name.ok_or(RoomError::UnknownRoom)?;
+        OwnedRoomId::try_from(&*name).map_err(|_| RoomError::Inconsistent("room id"))
     }
 
     /// A room's version.
@@ -139,7 +133,17 @@ impl<'a> RoomsView<'a> {
         room: RoomNum,
         reader: Option<Reader>,
     ) -> Result<Presenter<'a>, RoomError> {
-        Presenter::new(self.inner, self.view, room, reader)
+        self.presenter_at(room, &self.head(room)?, reader)
+    }
+
+    /// The same for those who have read the room's head.
+    pub fn presenter_at(
+        &self,
+        room: RoomNum,
+        head: &RoomHead,
+        reader: Option<Reader>,
+    ) -> Result<Presenter<'a>, RoomError> {
+        Presenter::new(self.inner, self.view, (room, head.rewrites), reader)
     }
 
     /// The stripped state that tells a user about a room to which `member` invites them.

@@ -9,12 +9,12 @@ use std::{fmt::Write, sync::Arc};
 use heliograph_core::ids::{DeviceNum, EventIdx, RoomNum, UserNum};
 use heliograph_tables::{
     View,
-    schema::{EVENT_LOCAL, EventStatus},
+    schema::{EVENT_LOCAL, EventLocal, EventStatus},
 };
 use quick_cache::sync::Cache;
 use ruma_common::OwnedRoomId;
 
-use crate::{Inner, RoomError, visibility::Visibility};
+use crate::{Inner, RoomError, RoomsView, visibility::Visibility};
 
 /// The shared part of an event: a JSON object without `room_id`, `unsigned` and closing brace.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct SharedEvent {
     pub origin_server_ts: u64,
     /// Whether the content has a `url` that is a string.
     pub has_url: bool,
+    /// How a client of this server sent it.
+    local: Option<EventLocal>,
 }
 
 /// Shared parts, by event and by whether it is redacted.
@@ -71,9 +73,37 @@ impl SharedEvents {
             state_key: stored.state_key().map_err(corrupt)?.map(Into::into),
             origin_server_ts: stored.origin_server_ts(),
             has_url: has_url(stored.content_json()),
+            local: view.get(&EVENT_LOCAL, &(room, idx))?,
         });
         self.0.insert((room, idx, redacted), Arc::clone(&shared));
         Ok(shared)
+    }
+}
+
+/// What is known of each event, by event and by the room's count of rewrites: a row that is held
+/// is right for every view that shows that count.
+#[derive(Debug)]
+pub(crate) struct Statuses(Cache<(RoomNum, EventIdx, u32), Arc<EventStatus>>);
+
+impl Statuses {
+    /// A cache of `capacity` events.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self(Cache::new(capacity))
+    }
+
+    fn get(
+        &self,
+        view: &View,
+        (room, rewrites): (RoomNum, u32),
+        idx: EventIdx,
+    ) -> Result<Arc<EventStatus>, RoomError> {
+        let key = (room, idx, rewrites);
+        if let Some(status) = self.0.get(&key) {
+            return Ok(status);
+        }
+        let status = Arc::new(crate::history::status(view, room, idx)?);
+        self.0.insert(key, Arc::clone(&status));
+        Ok(status)
     }
 }
 
@@ -103,8 +133,10 @@ pub struct Presenter<'a> {
     inner: &'a Inner,
     view: &'a View,
     room: RoomNum,
+    /// The count of rewrites in the room's head.
+    rewrites: u32,
     room_id: OwnedRoomId,
-    reader: Option<(Reader, Arc<str>)>,
+    reader: Option<Reader>,
     visibility: Visibility<'a>,
     now_ms: u64,
 }
@@ -113,24 +145,17 @@ impl<'a> Presenter<'a> {
     pub(crate) fn new(
         inner: &'a Inner,
         view: &'a View,
-        room: RoomNum,
+        (room, rewrites): (RoomNum, u32),
         reader: Option<Reader>,
     ) -> Result<Self, RoomError> {
-        let room_id = crate::rooms_view::room_id(view, room)?;
+        let room_id = RoomsView::new(inner, view).room_id(room)?;
         let visibility = Visibility::new(inner, view, room, reader.map(|r| r.user))?;
-        let reader = match reader {
-            Some(reader) => inner
-                .interner
-                .users
-                .name(view, reader.user)?
-                .map(|id| (reader, id)),
-            None => None,
-        };
         let now_ms = inner.clock.now_ms();
         Ok(Self {
             inner,
             view,
             room,
+            rewrites,
             room_id,
             reader,
             visibility,
@@ -183,8 +208,9 @@ impl<'a> Presenter<'a> {
     }
 
     /// What is known of an event.
-    pub fn status(&self, idx: EventIdx) -> Result<EventStatus, RoomError> {
-        crate::history::status(self.view, self.room, idx)
+    pub fn status(&self, idx: EventIdx) -> Result<Arc<EventStatus>, RoomError> {
+        let room = (self.room, self.rewrites);
+        self.inner.statuses.get(self.view, room, idx)
     }
 
     /// The shared part of an event.
@@ -206,7 +232,7 @@ impl<'a> Presenter<'a> {
         let mut json = String::from(&*shared.open_json);
         json.push_str(",\"room_id\":");
         push_string(&mut json, self.room_id.as_str());
-        self.push_unsigned(&mut json, idx, &status, &shared)?;
+        self.push_unsigned(&mut json, &status, &shared)?;
         Ok(json)
     }
 
@@ -214,19 +240,17 @@ impl<'a> Presenter<'a> {
     pub fn push_sync_event(
         &self,
         out: &mut String,
-        idx: EventIdx,
         status: &EventStatus,
         shared: &SharedEvent,
     ) -> Result<(), RoomError> {
         out.push_str(&shared.open_json);
-        self.push_unsigned(out, idx, status, shared)
+        self.push_unsigned(out, status, shared)
     }
 
     /// Appends `unsigned` and closes the event.
     fn push_unsigned(
         &self,
         out: &mut String,
-        idx: EventIdx,
         status: &EventStatus,
         shared: &SharedEvent,
     ) -> Result<(), RoomError> {
@@ -236,7 +260,7 @@ impl<'a> Presenter<'a> {
         if let Some(membership) = self.membership_at(status)? {
             write!(out, ",\"membership\":\"{membership}\"").ok();
         }
-        self.push_transaction(out, idx, shared)?;
+        self.push_transaction(out, shared);
         if let Some(replaced) = status.replaces {
             self.push_previous(out, replaced)?;
         }
@@ -260,26 +284,17 @@ impl<'a> Presenter<'a> {
     }
 
     /// `transaction_id`, for the device that sent the event.
-    fn push_transaction(
-        &self,
-        out: &mut String,
-        idx: EventIdx,
-        shared: &SharedEvent,
-    ) -> Result<(), RoomError> {
-        let Some((reader, user_id)) = &self.reader else {
-            return Ok(());
+    fn push_transaction(&self, out: &mut String, shared: &SharedEvent) {
+        let (Some(reader), Some(local)) = (&self.reader, &shared.local) else {
+            return;
         };
-        if **user_id != *shared.sender {
-            return Ok(());
+        if (local.user, local.device) != (reader.user, reader.device) {
+            return;
         }
-        let Some(local) = self.view.get(&EVENT_LOCAL, &(self.room, idx))? else {
-            return Ok(());
-        };
-        if let Some(transaction) = local.transaction.filter(|_| local.device == reader.device) {
+        if let Some(transaction) = &local.transaction {
             out.push_str(",\"transaction_id\":");
-            push_string(out, &transaction);
+            push_string(out, transaction);
         }
-        Ok(())
     }
 
     /// `prev_content`, `prev_sender` and `replaces_state`.

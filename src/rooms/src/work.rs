@@ -85,6 +85,12 @@ impl<'a> RoomWork<'a> {
         &mut self.live.head
     }
 
+    /// Notes that the status of an event changes that readers may have in their cache.
+    pub(crate) fn note_rewrite(&mut self) {
+        let head = self.head();
+        head.rewrites = head.rewrites.wrapping_add(1);
+    }
+
     /// The batch with the new head in it, and the room as it stands after it; `None` when nothing
     /// is to be written.
     pub(crate) fn finish(mut self) -> Option<(Batch, LiveRoom)> {

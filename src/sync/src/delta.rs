@@ -7,24 +7,25 @@ use heliograph_core::{
 };
 use heliograph_rooms::ReceiptRow;
 
+use crate::room::RoomReader;
+
 /// All that changed for one client.
-#[derive(Debug)]
-pub struct Delta {
+pub struct Delta<'a> {
     /// Where the next sync begins.
     pub next: SyncToken,
     /// Rooms that the user is in.
-    pub joined: Vec<JoinedRoom>,
+    pub joined: Vec<JoinedRoom<'a>>,
     /// Rooms that the user is invited to: the invite event.
     pub invited: Vec<(RoomNum, EventIdx)>,
     /// Rooms that the user has knocked on: the knock event.
     pub knocked: Vec<(RoomNum, EventIdx)>,
     /// Rooms that the user has left.
-    pub left: Vec<RoomDelta>,
+    pub left: Vec<RoomDelta<'a>>,
     /// Global account data.
     pub account_data: Vec<AccountDataRow>,
 }
 
-impl Delta {
+impl Delta<'_> {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.joined.is_empty()
@@ -36,8 +37,9 @@ impl Delta {
 }
 
 /// The events of one room.
-#[derive(Debug)]
-pub struct RoomDelta {
+pub struct RoomDelta<'a> {
+    /// What reads the room for the client.
+    pub(crate) reader: RoomReader<'a>,
     /// The room.
     pub room: RoomNum,
     /// The timeline, oldest first.
@@ -52,7 +54,7 @@ pub struct RoomDelta {
     pub account_data: Vec<AccountDataRow>,
 }
 
-impl RoomDelta {
+impl RoomDelta<'_> {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.timeline.is_empty()
@@ -63,10 +65,9 @@ impl RoomDelta {
 }
 
 /// What changed in a room that the user is in.
-#[derive(Debug)]
-pub struct JoinedRoom {
+pub struct JoinedRoom<'a> {
     /// Its events.
-    pub events: RoomDelta,
+    pub events: RoomDelta<'a>,
     /// Receipts that moved.
     pub receipts: Vec<ReceiptRow>,
     /// Who types, if that changed.

@@ -23,91 +23,82 @@ use crate::{
     room::RoomReader,
 };
 
+/// What an event is taken to need until it is written, bytes.
+const BYTES_AN_EVENT: usize = 512;
+
 /// Writes a delta for the client that it was made for.
-pub(crate) fn encode(ask: &Ask<'_>, delta: &Delta) -> Result<String, SyncError> {
-    let mut out = String::with_capacity(1024);
+pub(crate) fn encode(ask: &Ask<'_>, delta: &Delta<'_>) -> Result<String, SyncError> {
+    let joined = delta.joined.iter().map(|joined| &joined.events);
+    let events = joined.chain(&delta.left);
+    let events: usize = events.map(|r| r.timeline.len() + r.state.len()).sum();
+    let mut out = String::with_capacity(1024 + events * BYTES_AN_EVENT);
     out.push_str("{\"next_batch\":");
     push_string(&mut out, &delta.next.encode());
     if !delta.account_data.is_empty() {
         out.push_str(",\"account_data\":");
         push_account_data(&mut out, &delta.account_data);
     }
-    let mut rooms = String::new();
-    push_rooms(
-        &mut rooms,
-        "join",
-        &delta.joined,
-        |out, joined| {
-            push_joined(out, ask, joined)?;
-            Ok(joined.events.room)
-        },
-        ask,
-    )?;
-    push_rooms(
-        &mut rooms,
-        "invite",
-        &delta.invited,
-        |out, (room, event)| {
-            push_stripped(out, ask, *room, *event, "invite_state")?;
-            Ok(*room)
-        },
-        ask,
-    )?;
-    push_rooms(
-        &mut rooms,
-        "knock",
-        &delta.knocked,
-        |out, (room, event)| {
-            push_stripped(out, ask, *room, *event, "knock_state")?;
-            Ok(*room)
-        },
-        ask,
-    )?;
-    push_rooms(
-        &mut rooms,
-        "leave",
-        &delta.left,
-        |out, left| {
-            let reader = RoomReader::new(ask, left.room)?;
-            out.push('{');
-            push_events(out, ask, &reader, left)?;
-            out.push('}');
-            Ok(left.room)
-        },
-        ask,
-    )?;
-    if !rooms.is_empty() {
+    let told = delta.joined.len() + delta.invited.len() + delta.knocked.len() + delta.left.len();
+    if told > 0 {
         out.push_str(",\"rooms\":{");
-        out.push_str(&rooms);
+        push_all_rooms(&mut out, ask, delta)?;
         out.push('}');
     }
     out.push('}');
     Ok(out)
 }
 
+/// Writes the members of `rooms`, those that have any.
+fn push_all_rooms(out: &mut String, ask: &Ask<'_>, delta: &Delta<'_>) -> Result<(), SyncError> {
+    let joined = delta
+        .joined
+        .iter()
+        .map(|joined| (joined.events.room, joined));
+    push_rooms(out, ask, "join", joined, |out, joined| {
+        push_joined(out, ask, joined)
+    })?;
+    let invited = delta
+        .invited
+        .iter()
+        .map(|(room, event)| (*room, (*room, *event)));
+    push_rooms(out, ask, "invite", invited, |out, place| {
+        push_stripped(out, ask, place, "invite_state")
+    })?;
+    let knocked = delta
+        .knocked
+        .iter()
+        .map(|(room, event)| (*room, (*room, *event)));
+    push_rooms(out, ask, "knock", knocked, |out, place| {
+        push_stripped(out, ask, place, "knock_state")
+    })?;
+    let left = delta.left.iter().map(|left| (left.room, left));
+    push_rooms(out, ask, "leave", left, |out, left| {
+        out.push('{');
+        push_events(out, ask, left)?;
+        out.push('}');
+        Ok(())
+    })
+}
+
 /// Writes one kind of rooms, if there are any, as a member of `rooms`.
 fn push_rooms<T>(
     out: &mut String,
-    kind: &str,
-    rooms: &[T],
-    mut body: impl FnMut(&mut String, &T) -> Result<RoomNum, SyncError>,
     ask: &Ask<'_>,
+    kind: &str,
+    rooms: impl ExactSizeIterator<Item = (RoomNum, T)>,
+    mut push: impl FnMut(&mut String, T) -> Result<(), SyncError>,
 ) -> Result<(), SyncError> {
-    if rooms.is_empty() {
+    if rooms.len() == 0 {
         return Ok(());
     }
     comma(out);
     push_string(out, kind);
     out.push_str(":{");
-    for (i, room) in rooms.iter().enumerate() {
-        let mut json = String::new();
-        let num = body(&mut json, room)?;
-        if i > 0 {
-            out.push(',');
-        }
-        push_string(out, ask.rooms().room_id(num)?.as_str());
+    for (room, told) in rooms {
+        comma(out);
+        push_string(out, ask.rooms().room_id(room)?.as_str());
         out.push(':');
-        out.push_str(&json);
+        push(out, told)?;
     }
     out.push('}');
     Ok(())
@@ -115,15 +106,14 @@ fn push_rooms<T>(
 
 /// Separates a member from the one before it.
 fn comma(out: &mut String) {
-    if !out.is_empty() && !out.ends_with('{') {
+    if !out.ends_with('{') {
         out.push(',');
     }
 }
 
-fn push_joined(out: &mut String, ask: &Ask<'_>, joined: &JoinedRoom) -> Result<(), SyncError> {
-    let reader = RoomReader::new(ask, joined.events.room)?;
+fn push_joined(out: &mut String, ask: &Ask<'_>, joined: &JoinedRoom<'_>) -> Result<(), SyncError> {
     out.push('{');
-    push_events(out, ask, &reader, &joined.events)?;
+    push_events(out, ask, &joined.events)?;
     push_ephemeral(out, ask, joined)?;
     if let Some(summary) = &joined.summary {
         push_summary(out, ask.view, ask, summary)?;
@@ -133,14 +123,9 @@ fn push_joined(out: &mut String, ask: &Ask<'_>, joined: &JoinedRoom) -> Result<(
 }
 
 /// Writes `timeline`, `state` and `account_data`.
-fn push_events(
-    out: &mut String,
-    ask: &Ask<'_>,
-    reader: &RoomReader<'_>,
-    room: &RoomDelta,
-) -> Result<(), SyncError> {
+fn push_events(out: &mut String, ask: &Ask<'_>, room: &RoomDelta<'_>) -> Result<(), SyncError> {
     out.push_str("\"timeline\":{\"events\":");
-    push_list(out, ask, reader, &room.timeline)?;
+    push_list(out, ask, &room.reader, &room.timeline)?;
     write!(out, ",\"limited\":{}", room.limited).ok();
     out.push_str(",\"prev_batch\":");
     push_string(out, &PaginationToken(room.prev_batch).encode());
@@ -151,7 +136,7 @@ fn push_events(
         "state"
     };
     write!(out, ",\"{key}\":{{\"events\":").ok();
-    push_list(out, ask, reader, &room.state)?;
+    push_list(out, ask, &room.reader, &room.state)?;
     out.push('}');
     if !room.account_data.is_empty() {
         out.push_str(",\"account_data\":");
@@ -177,14 +162,12 @@ fn push_list(
         }
         let (status, shared) = reader.shared(*event)?;
         match &ask.filter.event_fields {
-            None => reader
-                .presenter()
-                .push_sync_event(out, *event, &status, &shared)?,
+            None => reader.presenter().push_sync_event(out, &status, &shared)?,
             Some(fields) => {
                 let mut whole = String::new();
                 reader
                     .presenter()
-                    .push_sync_event(&mut whole, *event, &status, &shared)?;
+                    .push_sync_event(&mut whole, &status, &shared)?;
                 out.push_str(&keep_fields(&whole, fields));
             }
         }
@@ -208,7 +191,11 @@ fn push_account_data(out: &mut String, rows: &[AccountDataRow]) {
     out.push_str("]}");
 }
 
-fn push_ephemeral(out: &mut String, ask: &Ask<'_>, joined: &JoinedRoom) -> Result<(), SyncError> {
+fn push_ephemeral(
+    out: &mut String,
+    ask: &Ask<'_>,
+    joined: &JoinedRoom<'_>,
+) -> Result<(), SyncError> {
     if joined.receipts.is_empty() && joined.typing.is_none() {
         return Ok(());
     }
@@ -296,8 +283,7 @@ fn push_summary(
 fn push_stripped(
     out: &mut String,
     ask: &Ask<'_>,
-    room: RoomNum,
-    event: EventIdx,
+    (room, event): (RoomNum, EventIdx),
     key: &str,
 ) -> Result<(), SyncError> {
     write!(out, "{{\"{key}\":{{\"events\":[").ok();

@@ -127,9 +127,13 @@ impl Engine {
     }
 
     /// All that changed for a client.
-    pub(crate) fn delta(&self, view: &View, request: &SyncRequest) -> Result<Delta, SyncError> {
+    pub(crate) fn delta<'a>(
+        &self,
+        ask: &'a Ask<'a>,
+        since: Option<SyncToken>,
+    ) -> Result<Delta<'a>, SyncError> {
         self.tracker.catch_up()?;
-        let stretch = self.stretch(view, request.since);
+        let stretch = self.stretch(ask.view, since);
         let ephemeral = self.rooms.typing().sequence();
         let next = SyncToken {
             epoch: self.epoch,
@@ -146,15 +150,14 @@ impl Engine {
             left: Vec::new(),
             account_data: Vec::new(),
         };
-        let ask = Ask::new(self, view, request);
-        self.add_account_data(&ask, stretch, &mut delta)?;
-        for (room, standing) in self.candidates(&ask, stretch)? {
+        self.add_account_data(ask, stretch, &mut delta)?;
+        for (room, standing) in self.candidates(ask, stretch)? {
             if ask
                 .filter
                 .room
                 .wants_room(ask.rooms().room_id(room)?.as_str())
             {
-                self.add_room(&ask, stretch, (room, &standing), &mut delta)?;
+                self.add_room(ask, stretch, (room, &standing), &mut delta)?;
             }
         }
         Ok(delta)
@@ -185,12 +188,12 @@ impl Engine {
         Ok(rooms)
     }
 
-    fn add_room(
+    fn add_room<'a>(
         &self,
-        ask: &Ask<'_>,
+        ask: &'a Ask<'a>,
         stretch: Stretch,
         (room, standing): (RoomNum, &UserRoom),
-        delta: &mut Delta,
+        delta: &mut Delta<'a>,
     ) -> Result<(), SyncError> {
         if standing.forgotten {
             return Ok(());
@@ -213,22 +216,22 @@ impl Engine {
         }
     }
 
-    fn add_joined(
+    fn add_joined<'a>(
         &self,
-        ask: &Ask<'_>,
+        ask: &'a Ask<'a>,
         stretch: Stretch,
         (room, standing): (RoomNum, &UserRoom),
-        delta: &mut Delta,
+        delta: &mut Delta<'a>,
     ) -> Result<(), SyncError> {
         let own = self.since_joined(ask, stretch, (room, standing))?;
         let head = ask.rooms().head(room)?;
-        let reader = RoomReader::new(ask, room)?;
+        let reader = RoomReader::new(ask, room, &head)?;
+        let summary = reader.summary(own, &head)?;
         let mut events = reader.events(own, &head)?;
         events.limited |= own.from.is_none() && stretch.from.is_some();
         events.account_data = self.room_account_data(ask, own, room)?;
         let receipts = self.receipts(ask, own, room)?;
         let typing = self.typing(ask, stretch, room);
-        let summary = reader.summary(own, &head)?;
         let news = !events.is_empty() || !receipts.is_empty() || typing.is_some();
         if news || summary.is_some() || stretch.from.is_none() || ask.full_state {
             delta.joined.push(JoinedRoom {
@@ -271,23 +274,24 @@ impl Engine {
         })
     }
 
-    fn add_left(
+    fn add_left<'a>(
         &self,
-        ask: &Ask<'_>,
+        ask: &'a Ask<'a>,
         stretch: Stretch,
         (room, standing): (RoomNum, &UserRoom),
-        delta: &mut Delta,
+        delta: &mut Delta<'a>,
     ) -> Result<(), SyncError> {
         let archived = ask.filter.room.include_leave;
         if stretch.from.is_none() && !archived {
             return Ok(());
         }
-        let reader = RoomReader::new(ask, room)?;
+        let reader = RoomReader::new(ask, room, &ask.rooms().head(room)?)?;
         let to = standing.position;
         let own = Stretch { to, ..stretch };
         let events = match ask.rooms().head_at(room, to)? {
             Some((_, head)) if standing.joined_until.is_some() => reader.events(own, &head)?,
             _ => RoomDelta {
+                reader,
                 room,
                 timeline: vec![standing.event],
                 limited: false,
@@ -304,7 +308,7 @@ impl Engine {
         &self,
         ask: &Ask<'_>,
         stretch: Stretch,
-        delta: &mut Delta,
+        delta: &mut Delta<'_>,
     ) -> Result<(), SyncError> {
         let rows = self.account_data(ask, stretch, None)?;
         let wanted = |kind: &str| ask.filter.account_data.wants_type(kind);

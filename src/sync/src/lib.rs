@@ -190,9 +190,10 @@ impl Sync {
                     Op::InitialSync
                 };
                 let view = store.view(op);
-                let delta = engine.delta(&view, &request)?;
+                let ask = Ask::new(&engine, &view, &request);
+                let delta = engine.delta(&ask, request.since)?;
                 let initial = engine.stretch(&view, request.since).from.is_none();
-                let json = encode::encode(&Ask::new(&engine, &view, &request), &delta)?;
+                let json = encode::encode(&ask, &delta)?;
                 Ok(Answer {
                     json,
                     empty: delta.is_empty() && !initial,

@@ -1,6 +1,6 @@
 //! One room's part of a delta.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use heliograph_core::ids::{EventIdx, Position, RoomNum, TimelineKey, UserNum};
 use heliograph_rooms::{Presenter, RoomsView, SharedEvent, state::StateKey};
@@ -21,7 +21,7 @@ const MAX_HERO_CANDIDATES: usize = 16;
 
 /// A timeline in the making, newest first.
 struct Chunk {
-    events: Vec<(LiveEvent, EventStatus)>,
+    events: Vec<(LiveEvent, Arc<EventStatus>)>,
     /// The oldest event looked at, wanted or not: where the state is taken.
     oldest: Option<LiveEvent>,
     limited: bool,
@@ -36,9 +36,10 @@ pub(crate) struct RoomReader<'a> {
 }
 
 impl<'a> RoomReader<'a> {
-    pub(crate) fn new(ask: &'a Ask<'a>, room: RoomNum) -> Result<Self, SyncError> {
+    /// `head` is where the room stands at the moment of the view.
+    pub(crate) fn new(ask: &'a Ask<'a>, room: RoomNum, head: &RoomHead) -> Result<Self, SyncError> {
         let rooms = ask.rooms();
-        let presenter = rooms.presenter(room, Some(ask.reader()))?;
+        let presenter = rooms.presenter_at(room, head, Some(ask.reader()))?;
         Ok(Self {
             ask,
             rooms,
@@ -49,7 +50,11 @@ impl<'a> RoomReader<'a> {
 
     /// The events of the room after `from` (everything, with `None`) and up to `to`; `head` is
     /// where the room stands at `to`.
-    pub(crate) fn events(&self, stretch: Stretch, head: &RoomHead) -> Result<RoomDelta, SyncError> {
+    pub(crate) fn events(
+        self,
+        stretch: Stretch,
+        head: &RoomHead,
+    ) -> Result<RoomDelta<'a>, SyncError> {
         let chunk = self.timeline(stretch)?;
         let start = chunk
             .oldest
@@ -64,6 +69,7 @@ impl<'a> RoomReader<'a> {
         timeline.reverse();
         Ok(RoomDelta {
             room: self.room,
+            reader: self,
             timeline,
             limited: chunk.limited,
             prev_batch,
@@ -279,7 +285,7 @@ impl<'a> RoomReader<'a> {
     pub(crate) fn shared(
         &self,
         event: EventIdx,
-    ) -> Result<(EventStatus, std::sync::Arc<SharedEvent>), SyncError> {
+    ) -> Result<(Arc<EventStatus>, Arc<SharedEvent>), SyncError> {
         let status = self.presenter.status(event)?;
         let shared = self.presenter.shared(event, &status)?;
         Ok((status, shared))

@@ -101,6 +101,16 @@ pub fn format(from: &mut Bytes, expected: u8) -> Result<(), Corrupt> {
     }
 }
 
+/// Takes the format byte of a value that has had more than one: 1 up to `newest`.
+pub fn format_up_to(from: &mut Bytes, newest: u8) -> Result<u8, Corrupt> {
+    let format = u8::take(from)?;
+    if (1..=newest).contains(&format) {
+        Ok(format)
+    } else {
+        Err(Corrupt("unknown format"))
+    }
+}
+
 /// Integers and their newtypes.
 macro_rules! integers {
     ($($int:ty),*) => {$(

@@ -7,7 +7,7 @@ use heliograph_core::ids::{
 
 use super::StateRoot;
 use crate::{
-    codec::{Corrupt, Encoder, Field, UNSTAMPED, Value, end, format},
+    codec::{Corrupt, Encoder, Field, UNSTAMPED, Value, end, format, format_up_to},
     table::{AnyTable, Family, Table},
 };
 
@@ -66,6 +66,9 @@ pub struct RoomHead {
     pub next_state_key: StateKeyNum,
     /// The position at which the current state last changed.
     pub state_changed: Position,
+    /// How often the status of an event that was known has changed: as long as it stays, so do
+    /// all statuses of the room.
+    pub rewrites: u32,
 }
 
 impl RoomHead {
@@ -79,7 +82,7 @@ impl RoomHead {
 
 impl Value for RoomHead {
     fn encode(&self, out: &mut Encoder) {
-        out.field(&1u8)
+        out.field(&2u8)
             .field(&self.extremities)
             .field(&self.state)
             .field(&self.newest)
@@ -89,11 +92,12 @@ impl Value for RoomHead {
             .field(&self.next_event)
             .field(&self.next_node)
             .field(&self.next_state_key)
-            .field(&self.state_changed);
+            .field(&self.state_changed)
+            .field(&self.rewrites);
     }
 
     fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
-        format(&mut from, 1)?;
+        let format = format_up_to(&mut from, 2)?;
         let from = &mut from;
         let head = Self {
             extremities: Field::take(from)?,
@@ -106,6 +110,10 @@ impl Value for RoomHead {
             next_node: Field::take(from)?,
             next_state_key: Field::take(from)?,
             state_changed: Field::take(from)?,
+            rewrites: match format {
+                1 => 0,
+                _ => Field::take(from)?,
+            },
         };
         end(from)?;
         Ok(head)
