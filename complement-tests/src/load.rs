@@ -1,27 +1,42 @@
-//! Many writers at once, and what must hold after the server was killed among them.
+//! Many writers at once, and what must hold after the server was killed among them, or restored
+//! from a backup that was made among them.
 
 mod check;
 mod ledger;
+mod restored;
+mod work;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use rand::{RngExt as _, rngs::StdRng};
-use reqwest::Method;
 use serde_json::json;
-use tokio::task::JoinSet;
 
-use crate::{Client, Reader, TestServer, path, wait_for};
+use crate::{Client, Options, Reader, TestServer, path, wait_for};
 use ledger::{Job, Kind, SharedLedger};
+pub use restored::{Acknowledged, Timelines};
+pub use work::Work;
 
 /// Writers at once.
 pub const WRITERS: usize = 64;
 /// Writes that must be unanswered when the server is killed.
 pub const MIN_UNANSWERED: usize = 16;
+/// Answers after which a server is killed.
+pub const KILL_AFTER: Range<usize> = 20..600;
+/// Answers after which the power is cut: enough for logs to rotate before.
+pub const CUT_AFTER: Range<usize> = 100..2000;
 const USERS: usize = 8;
 const ROOMS: usize = 4;
 /// Small, so that readers have gaps to fill.
 const TIMELINE_LIMIT: usize = 5;
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A server with buffers and logs so small that logs rotate, and tables are flushed and compacted,
+/// all the time.
+pub fn small_buffers() -> Options {
+    Options::new()
+        .set("storage", "write_buffers", "\"1 MiB\"")
+        .set("storage", "max_wal", "\"64 KiB\"")
+}
 
 /// Users, rooms and writers, and what they were told.
 #[derive(Debug)]
@@ -84,23 +99,18 @@ impl Load {
         }
     }
 
-    /// Lets everybody write, and kills the server at a random moment at which at least
-    /// [`MIN_UNANSWERED`] writes are unanswered. Gives how many were.
-    pub async fn crash(&mut self, server: &mut TestServer, random: &mut StdRng) -> usize {
-        let mut writers = JoinSet::new();
-        for job in self.jobs.clone() {
-            writers.spawn(write_on(job, self.ledger.clone()));
-        }
-        let mut readers = JoinSet::new();
-        for reader in self.readers.drain(..) {
-            readers.spawn(read_on(reader));
-        }
+    /// Lets everybody write, and kills the server at a random moment, after so many answers, at
+    /// which at least [`MIN_UNANSWERED`] writes are unanswered. Gives how many were.
+    pub async fn crash(
+        &mut self,
+        server: &mut TestServer,
+        random: &mut StdRng,
+        answers: Range<usize>,
+    ) -> usize {
+        let work = self.begin();
         loop {
-            let goal = self.ledger.answered() + random.random_range(20..600);
-            wait_for("answers to writes", PATIENCE, || {
-                (self.ledger.answered() >= goal).then_some(())
-            })
-            .await;
+            self.more_answers(random.random_range(answers.clone()))
+                .await;
             server.freeze();
             self.settle().await;
             if self.ledger.unanswered() >= MIN_UNANSWERED {
@@ -109,14 +119,27 @@ impl Load {
             server.thaw();
         }
         server.kill();
-        while let Some(ended) = writers.join_next().await {
-            ended.expect("a writer ends with the server");
-        }
-        while let Some(reader) = readers.join_next().await {
-            self.readers
-                .push(reader.expect("a reader ends with the server"));
-        }
+        self.end(work).await;
         self.ledger.unanswered()
+    }
+
+    /// The readers as they stand while nobody is at work.
+    pub fn readers(&self) -> Vec<Reader> {
+        self.readers.clone()
+    }
+
+    /// Waits until so many more writes were answered.
+    pub async fn more_answers(&self, count: usize) {
+        let goal = self.answered() + count;
+        wait_for("answers to writes", PATIENCE, || {
+            (self.answered() >= goal).then_some(())
+        })
+        .await;
+    }
+
+    /// How many writes were answered so far.
+    pub fn answered(&self) -> usize {
+        self.ledger.answered()
     }
 
     /// Waits until all answers that a frozen server gave are read.
@@ -129,39 +152,6 @@ impl Load {
             (equal == 5).then_some(())
         })
         .await;
-    }
-}
-
-/// Writes one after the other until the server is gone.
-async fn write_on(job: Job, ledger: SharedLedger) {
-    loop {
-        let write = ledger.begin(&job);
-        let body = Some(write.body.to_string().into_bytes());
-        let answer = job
-            .client
-            .attempt(&write.method, &write.path, body, &[])
-            .await;
-        let Ok(answer) = answer else { return };
-        let event = answer.ok("a write while the server is up")["event_id"]
-            .as_str()
-            .map(str::to_owned);
-        ledger.answer(&job, &write, event);
-    }
-}
-
-/// Follows everything until the server is gone.
-async fn read_on(mut reader: Reader) -> Reader {
-    loop {
-        let path = reader.next_path(1000);
-        let answer = reader.client.attempt(&Method::GET, &path, None, &[]).await;
-        let Ok(answer) = answer else { return reader };
-        if reader
-            .take(&answer.ok("a sync while the server is up"))
-            .await
-            .is_none()
-        {
-            return reader;
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! A server runs under `strace`; removals are only noted, not carried out, so that they can be
 //! undone. [`PowerCut::cut`] makes what the disk would hold.
 
+mod churn;
 mod disk;
 mod text;
 mod trace;
@@ -15,10 +16,12 @@ use std::{
     time::Duration,
 };
 
+pub use churn::{Churn, Done};
 pub use disk::Disk;
 pub use trace::{Call, Moment, Step, steps};
 
 use crate::{TestServer, wait_for};
+use churn::Watch;
 
 /// The calls that change files.
 const CALLS: &str = "openat,creat,write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,\
@@ -62,7 +65,7 @@ impl PowerCut {
         words.push("--inject=unlink,unlinkat,rmdir:retval=0".to_owned());
         // Longer than a frozen server is given for its last answers: most kills then come between a
         // write and its sync.
-        words.push("--inject=fsync,fdatasync:delay_enter=50000".to_owned());
+        words.push("--inject=fsync,fdatasync:delay_enter=25000".to_owned());
         server.wrap(&words);
         server.start_again().await;
         server.wrap(&[]);
@@ -77,12 +80,15 @@ impl PowerCut {
     /// many bytes and names were lost.
     pub async fn cut(mut self, server: &TestServer) -> Loss {
         let calls = finished(&self.trace, self.process).await;
+        let mut watch = Watch::new(self.process.unsigned_abs());
         for step in steps(&calls) {
             self.disk.take(&step);
+            watch.take(&step);
         }
         let data = server.data();
         let after = data.with_file_name("after the cut");
-        let loss = self.disk.cut(&after);
+        let mut loss = self.disk.cut(&after);
+        loss.churn = watch.end();
         fs::remove_dir_all(&data).unwrap();
         fs::rename(&after, &data).unwrap();
         loss
@@ -98,6 +104,8 @@ pub struct Loss {
     pub written: u64,
     /// Creations, renames and removals that were undone.
     pub names: usize,
+    /// What the store did with its files.
+    pub churn: Churn,
 }
 
 /// The whole record of a process that has ended: the end of each of its threads is in it.

@@ -1,7 +1,9 @@
 //! Kills servers and cuts their power for as long as one likes.
 //!
-//! `SOAK_SEEDS=1..300` is the range of seeds of the kills, `SOAK_CUTS=1..200` that of the power
-//! cuts; `SOAK_STATE` names a file that remembers how far it came, so that it goes on from there.
+//! `SOAK_SEEDS=1..301` is the range of seeds of the kills, `SOAK_CUTS=1..201` that of the power
+//! cuts, each without its end. `SOAK_STATE` names a folder that remembers what went well, so that a
+//! run that was stopped (by SIGTERM or SIGINT, or killed) goes on from there. The folder goes when
+//! all is done, and when something failed: then another program is to be tried from the beginning.
 
 #![expect(
     clippy::expect_used,
@@ -9,20 +11,56 @@
     reason = "a program for developers"
 )]
 
-use std::{env, fs, ops::Range, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    env,
+    fs::{self, OpenOptions},
+    io::Write as _,
+    ops::Range,
+    path::PathBuf,
+    process::ExitCode,
+    thread,
+    time::Instant,
+};
 
-use heliograph_complement::{Options, TestServer, load::Load, power::PowerCut};
+use heliograph_complement::{
+    TestServer, binary,
+    load::{CUT_AFTER, KILL_AFTER, Load, MIN_UNANSWERED, small_buffers},
+    power::{Churn, PowerCut},
+};
 use rand::{SeedableRng as _, rngs::StdRng};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Crashes of one server, before a new one begins with an empty folder.
-const PER_SERVER: u64 = 20;
+const PER_SERVER: usize = 20;
+/// Cuts in a row of which some must have come among rotations, flushes and compactions.
+const CUTS_IN_A_ROW: usize = 50;
+/// What a shell gives for a program that SIGTERM ended.
+const STOPPED: u8 = 143;
 
 #[tokio::main]
-async fn main() {
-    let done = Done::read();
+async fn main() -> ExitCode {
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be waited for");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be waited for");
+    println!("the server is {}", binary().display());
+    let state = State(env::var_os("SOAK_STATE").map(PathBuf::from));
+    // What is dropped here ends its server and removes its folder.
+    tokio::select! {
+        () = soak(&state) => {
+            state.remove();
+            println!("everything went well");
+            ExitCode::SUCCESS
+        }
+        _ = terminate.recv() => state.stopped(),
+        _ = interrupt.recv() => state.stopped(),
+    }
+}
+
+async fn soak(state: &State) {
     let kills = range("SOAK_SEEDS", "1..301");
-    soak(&done, "kill", kills, false).await;
-    soak(&done, "cut", range("SOAK_CUTS", "1..201"), true).await;
+    Series::new(state, "kill", kills).run().await;
+    let cuts = range("SOAK_CUTS", "1..201");
+    Series::new(state, "cut", cuts).run().await;
 }
 
 /// A range of seeds, `a..b` without `b`.
@@ -33,61 +71,164 @@ fn range(name: &str, default: &str) -> Range<u64> {
     number(first)..number(end)
 }
 
-/// The last seed of each kind that went well.
-struct Done(Option<PathBuf>);
+/// The folder with the seeds of each kind that went well, one a line.
+struct State(Option<PathBuf>);
 
-impl Done {
-    fn read() -> Self {
-        Self(env::var_os("SOAK_STATE").map(PathBuf::from))
-    }
-
-    fn file(&self, kind: &str) -> Option<PathBuf> {
-        self.0.as_ref().map(|path| path.with_extension(kind))
-    }
-
-    fn last(&self, kind: &str) -> Option<u64> {
-        let text = fs::read_to_string(self.file(kind)?).ok()?;
-        text.trim().parse().ok()
+impl State {
+    fn done(&self, kind: &str) -> BTreeSet<u64> {
+        let file = self.0.as_ref().map(|folder| folder.join(kind));
+        let text = file.and_then(|file| fs::read_to_string(file).ok());
+        let text = text.unwrap_or_default();
+        // A line without its end was being written when the run was killed.
+        let lines = text.split_inclusive('\n');
+        let whole = lines.filter_map(|line| line.strip_suffix('\n'));
+        whole.filter_map(|line| line.parse().ok()).collect()
     }
 
     fn note(&self, kind: &str, seed: u64) {
-        if let Some(file) = self.file(kind) {
-            fs::write(file, format!("{seed}\n")).expect("the state file can be written");
+        let Some(folder) = &self.0 else { return };
+        fs::create_dir_all(folder).expect("the folder for the state can be made");
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.join(kind));
+        let mut file = file.expect("the state can be opened");
+        let line = format!("{seed}\n");
+        file.write_all(line.as_bytes())
+            .expect("the state can be written");
+    }
+
+    fn stopped(&self) -> ExitCode {
+        match &self.0 {
+            Some(folder) => println!("stopped; SOAK_STATE={} goes on", folder.display()),
+            None => println!("stopped"),
+        }
+        ExitCode::from(STOPPED)
+    }
+
+    fn remove(&self) {
+        if let Some(folder) = self.0.as_ref().filter(|folder| folder.exists()) {
+            fs::remove_dir_all(folder).expect("the state can be removed");
         }
     }
 }
 
-async fn soak(done: &Done, kind: &str, seeds: Range<u64>, cut: bool) {
-    let last = done.last(kind);
-    let seeds: Vec<u64> = seeds
-        .filter(|seed| last.is_none_or(|last| *seed > last))
-        .collect();
-    for seeds in seeds.chunks(usize::try_from(PER_SERVER).unwrap_or(1)) {
-        let options = Options::new()
-            .set("storage", "write_buffers", "\"1 MiB\"")
-            .set("storage", "max_wal", "\"2 MiB\"");
-        let mut server = TestServer::start(options).await;
-        let mut load = Load::prepare(&server).await;
-        for &seed in seeds {
-            let mut random = StdRng::seed_from_u64(seed);
-            let unanswered = if cut {
-                server.stop().await;
-                let power = PowerCut::start(&mut server).await;
-                let unanswered = load.crash(&mut server, &mut random).await;
-                let loss = power.cut(&server).await;
-                println!(
-                    "{kind} {seed}: {} bytes, {} names lost",
-                    loss.bytes, loss.names
-                );
-                unanswered
-            } else {
-                load.crash(&mut server, &mut random).await
-            };
-            server.start_again().await;
-            load.check().await;
-            server.assert_no_panic();
-            done.note(kind, seed);
-            println!("{kind} {seed}: {unanswered} writes unanswered, all is there");
+impl Drop for State {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.remove();
         }
     }
+}
+
+/// All crashes of one kind.
+struct Series<'a> {
+    state: &'a State,
+    kind: &'static str,
+    /// The seeds that are left.
+    seeds: Vec<u64>,
+    /// The seed that is tried.
+    seed: u64,
+    /// How many seeds there are.
+    all: usize,
+    done: usize,
+    begun: Instant,
+    /// Cuts since the sums below were asserted.
+    cuts: usize,
+    churn: Churn,
+}
+
+impl<'a> Series<'a> {
+    fn new(state: &'a State, kind: &'static str, seeds: Range<u64>) -> Self {
+        let known = state.done(kind);
+        let all = seeds.clone().count();
+        let seeds: Vec<u64> = seeds.filter(|seed| !known.contains(seed)).collect();
+        let done = all - seeds.len();
+        match seeds.first() {
+            Some(first) if done > 0 => {
+                println!("{kind}: {done} of {all} went well before, going on with seed {first}");
+            }
+            Some(first) => println!("{kind}: {all} seeds, beginning with {first}"),
+            None => println!("{kind}: all {all} seeds went well before"),
+        }
+        Self {
+            state,
+            kind,
+            seeds,
+            seed: 0,
+            all,
+            done,
+            begun: Instant::now(),
+            cuts: 0,
+            churn: Churn::default(),
+        }
+    }
+
+    async fn run(&mut self) {
+        let seeds = std::mem::take(&mut self.seeds);
+        for seeds in seeds.chunks(PER_SERVER) {
+            let mut server = TestServer::start(small_buffers()).await;
+            let mut load = Load::prepare(&server).await;
+            for &seed in seeds {
+                self.seed = seed;
+                let what = if self.kind == "cut" {
+                    self.cut(&mut server, &mut load, seed).await
+                } else {
+                    kill(&mut server, &mut load, seed).await
+                };
+                server.start_again().await;
+                load.check().await;
+                server.assert_no_panic();
+                self.state.note(self.kind, seed);
+                self.done += 1;
+                let (kind, done, all) = (self.kind, self.done, self.all);
+                let seconds = self.begun.elapsed().as_secs();
+                println!("{kind} seed {seed}, {done} of {all}, {seconds} s: all is there; {what}");
+            }
+        }
+    }
+
+    async fn cut(&mut self, server: &mut TestServer, load: &mut Load, seed: u64) -> String {
+        server.stop().await;
+        let power = PowerCut::start(server).await;
+        let mut random = StdRng::seed_from_u64(seed);
+        let unanswered = load.crash(server, &mut random, CUT_AFTER).await;
+        let loss = power.cut(server).await;
+        assert!(
+            unanswered >= MIN_UNANSWERED,
+            "too few writes are on their way"
+        );
+        self.churn += loss.churn;
+        self.cuts += 1;
+        if self.cuts == CUTS_IN_A_ROW {
+            println!("the last {CUTS_IN_A_ROW} cuts: {}", self.churn);
+            self.churn.assert_crossed();
+            let is_cut = self.churn.flushes.cut > 0 && self.churn.compactions.cut > 0;
+            assert!(is_cut, "no cut came in a flush or in a compaction");
+            (self.cuts, self.churn) = (0, Churn::default());
+        }
+        let (bytes, names) = (loss.bytes, loss.names);
+        format!(
+            "{unanswered} writes unanswered, {bytes} bytes and {names} names lost, {}",
+            loss.churn
+        )
+    }
+}
+
+impl Drop for Series<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            println!("{} seed {} FAILED", self.kind, self.seed);
+        }
+    }
+}
+
+async fn kill(server: &mut TestServer, load: &mut Load, seed: u64) -> String {
+    let mut random = StdRng::seed_from_u64(seed);
+    let unanswered = load.crash(server, &mut random, KILL_AFTER).await;
+    assert!(
+        unanswered >= MIN_UNANSWERED,
+        "too few writes are on their way"
+    );
+    format!("{unanswered} writes unanswered")
 }

@@ -78,7 +78,7 @@ pub(super) struct Values {
     pub(super) markers: Vec<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     pub(super) messages: Vec<Message>,
     /// Acknowledged state events, by room.
@@ -90,10 +90,33 @@ pub(super) struct Ledger {
     answers: usize,
 }
 
+impl Ledger {
+    /// What is known of a server that has all that was acknowledged here, and perhaps some of what
+    /// was asked for until `later`.
+    pub(super) fn with_unanswered(mut self, later: &Self) -> Self {
+        let known = self.messages.len();
+        self.messages.extend_from_slice(&later.messages[known..]);
+        for message in &mut self.messages[known..] {
+            message.event = None;
+        }
+        for (job, last) in &later.values {
+            let values = self.values.entry(*job).or_default();
+            values.asked = last.asked;
+            values.markers.clone_from(&last.markers);
+        }
+        self.in_flight = 0;
+        self
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedLedger(Arc<Mutex<Ledger>>);
 
 impl SharedLedger {
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Self(Arc::new(Mutex::new(ledger)))
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Ledger> {
         self.0.lock().expect("no writer panicked")
     }
@@ -106,6 +129,7 @@ impl SharedLedger {
         self.lock().in_flight
     }
 
+    /// Notes what markers are to be set on until an event is sent.
     pub(super) fn first_event(&self, room: &str, event: &str) {
         let mut ledger = self.lock();
         ledger.last_event.insert(room.to_owned(), event.to_owned());

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Call, Loss, Moment, Step, text::first_string};
+use super::{Call, Churn, Loss, Moment, Step, text::first_string};
 
 /// Files up to this size are remembered, for when another is renamed over them.
 const SMALL: usize = 64 * 1024;
@@ -300,6 +300,7 @@ impl Disk {
             bytes: 0,
             written: self.written,
             names: self.changes.len(),
+            churn: Churn::default(),
         };
         fs::create_dir_all(target).unwrap();
         // Folders come before what is in them.

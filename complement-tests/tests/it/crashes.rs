@@ -6,18 +6,11 @@ use std::{
 };
 
 use heliograph_complement::{
-    Options, TestServer,
-    load::{Load, MIN_UNANSWERED},
-    power::{Call, Moment, PowerCut, finished, recorder, steps},
+    TestServer,
+    load::{CUT_AFTER, KILL_AFTER, Load, MIN_UNANSWERED, small_buffers},
+    power::{Call, Churn, Moment, PowerCut, finished, recorder, steps},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
-
-/// Buffers so small that logs rotate, and tables are flushed and compacted, all the time.
-fn small_buffers() -> Options {
-    Options::new()
-        .set("storage", "write_buffers", "\"1 MiB\"")
-        .set("storage", "max_wal", "\"2 MiB\"")
-}
 
 #[tokio::test]
 async fn everything_acknowledged_survives_ten_kills_among_64_writers() {
@@ -25,7 +18,7 @@ async fn everything_acknowledged_survives_ten_kills_among_64_writers() {
     let mut load = Load::prepare(&server).await;
     for seed in 1..=10 {
         let mut random = StdRng::seed_from_u64(seed);
-        let unanswered = load.crash(&mut server, &mut random).await;
+        let unanswered = load.crash(&mut server, &mut random, KILL_AFTER).await;
         assert!(
             unanswered >= MIN_UNANSWERED,
             "seed {seed}: {unanswered} unanswered"
@@ -37,14 +30,19 @@ async fn everything_acknowledged_survives_ten_kills_among_64_writers() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::print_stdout,
+    reason = "what the cuts fell among is told, not only that it was enough"
+)]
 async fn everything_acknowledged_survives_five_power_cuts_among_64_writers() {
     let mut server = TestServer::start(small_buffers()).await;
     let mut load = Load::prepare(&server).await;
     server.stop().await;
+    let mut churn = Churn::default();
     for seed in 1..=5 {
         let power = PowerCut::start(&mut server).await;
         let mut random = StdRng::seed_from_u64(seed);
-        let unanswered = load.crash(&mut server, &mut random).await;
+        let unanswered = load.crash(&mut server, &mut random, CUT_AFTER).await;
         assert!(
             unanswered >= MIN_UNANSWERED,
             "seed {seed}: {unanswered} unanswered"
@@ -54,11 +52,14 @@ async fn everything_acknowledged_survives_five_power_cuts_among_64_writers() {
             loss.written > 0,
             "seed {seed}: the record of calls shows no write"
         );
+        churn += loss.churn;
         server.start_again().await;
         load.check().await;
         server.assert_no_panic();
         server.stop().await;
     }
+    println!("five cuts: {churn}");
+    churn.assert_crossed();
 }
 
 /// What of one send the record of calls shows, as numbers of steps.
