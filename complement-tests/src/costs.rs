@@ -17,6 +17,10 @@ pub struct Cost {
     pub nodes_read: u64,
     /// Nodes of state trees among the keys written.
     pub nodes_written: u64,
+    /// Bytes of nodes of state trees among the bytes found.
+    pub node_bytes_read: u64,
+    /// Bytes of nodes of state trees among the bytes put.
+    pub node_bytes_written: u64,
 }
 
 /// The figures of all operations at one moment.
@@ -52,6 +56,8 @@ impl Costs {
             bytes_written: figure("bytes_written"),
             nodes_read: figure("nodes_read"),
             nodes_written: figure("nodes_written"),
+            node_bytes_read: figure("node_bytes_read"),
+            node_bytes_written: figure("node_bytes_written"),
         }
     }
 }

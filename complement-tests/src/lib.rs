@@ -7,7 +7,7 @@
 //! Entry points: [`TestServer`] and [`Options`] (a server), [`Client`] (a device of a user),
 //! [`Reader`] (a client that follows everything), [`load`] (many writers, and what must hold after
 //! a crash), [`power`] (what a power cut leaves of a folder), [`Costs`] (what an operation read
-//! and wrote).
+//! and wrote), [`Loaded`] (a server on which much has happened).
 
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@
 mod answer;
 mod client;
 mod costs;
+mod fixtures;
 pub mod load;
 pub mod power;
 mod reader;
@@ -30,6 +31,7 @@ mod wait;
 pub use answer::{Answer, event_ids};
 pub use client::{Client, path};
 pub use costs::{Cost, Costs};
+pub use fixtures::{Loaded, Sizes};
 pub use reader::Reader;
 pub use server::{Options, SERVER_NAME, TestServer, binary};
 pub use wait::wait_for;

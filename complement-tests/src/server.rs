@@ -82,15 +82,17 @@ impl Options {
 
 /// The server's program: `HELIOGRAPH_BIN`, or the one built beside this test.
 pub fn binary() -> PathBuf {
-    if let Some(path) = env::var_os("HELIOGRAPH_BIN") {
-        return path.into();
-    }
+    env::var_os("HELIOGRAPH_BIN").map_or_else(|| program("heliograph"), PathBuf::from)
+}
+
+/// A program built beside this test.
+pub(crate) fn program(name: &str) -> PathBuf {
     let own = env::current_exe().expect("a program knows its path");
     let found = own
         .ancestors()
-        .map(|folder| folder.join("heliograph"))
+        .map(|folder| folder.join(name))
         .find(|path| path.is_file());
-    found.expect("the server is not built: cargo build --release -p heliograph")
+    found.unwrap_or_else(|| panic!("{name} is not built: cargo build --release --workspace"))
 }
 
 /// A running (or killed) server. It ends with this value; its log is shown if the test failed.

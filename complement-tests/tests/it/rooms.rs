@@ -257,6 +257,11 @@ async fn contents_come_back_as_they_were_and_too_much_is_refused() {
         read["room_id"], room,
         "SYN-39: the room is named outside of syncs"
     );
+    for (length, status) in [(255, 200), (256, 400)] {
+        let to = path(&["rooms", &room, "send", "test.long", &"t".repeat(length)]);
+        let answer = alice.put(&to, json!({})).await;
+        assert_eq!(answer.status, status, "an id of {length} bytes");
+    }
     let send = |kind: &str| path(&["rooms", &room, "send", kind, &alice.transaction()]);
     for number in ["1.5", "9007199254740992", "-9007199254740992", "1e3"] {
         let body = format!("{{\"number\":{number}}}").into_bytes();

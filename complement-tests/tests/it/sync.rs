@@ -343,3 +343,25 @@ async fn tokens_survive_restarts_and_odd_ones_are_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_token_of_another_server_is_none() {
+    let (server, other) = (TestServer::usual().await, TestServer::usual().await);
+    let (alice, _, room) = two_in_a_room(&server).await;
+    let stranger = other.user("stranger").await;
+    for _ in 0..3 {
+        stranger.create_public_room().await;
+    }
+    let foreign = stranger.sync_token().await;
+    alice.say(&room, "hello").await;
+    let (whole, told) = (
+        alice.sync("").await,
+        alice.sync(&format!("since={foreign}&timeout=30000")).await,
+    );
+    let ids = |answer: &Value| event_ids(&joined(answer, &room)["timeline"]["events"]);
+    assert_eq!(ids(&told), ids(&whole), "everything, at once");
+    for broken in ["s", "s1_2_3", &foreign[1..], &format!("{foreign}0")] {
+        let answer = alice.get(&(path(&["sync"]) + "?since=" + broken)).await;
+        answer.refused(400, "M_INVALID_PARAM", &format!("a token {broken:?}"));
+    }
+}

@@ -19,6 +19,8 @@ const KEYS_WRITTEN: &str = "heliograph_store_keys_written_total";
 const BYTES_WRITTEN: &str = "heliograph_store_bytes_written_total";
 const NODES_READ: &str = "heliograph_store_nodes_read_total";
 const NODES_WRITTEN: &str = "heliograph_store_nodes_written_total";
+const NODE_BYTES_READ: &str = "heliograph_store_node_bytes_read_total";
+const NODE_BYTES_WRITTEN: &str = "heliograph_store_node_bytes_written_total";
 
 /// Every metric of this crate.
 pub const METRICS: &[Metric] = &[
@@ -68,6 +70,16 @@ pub const METRICS: &[Metric] = &[
         help: "State tree nodes among the keys put, by operation.",
     },
     Metric {
+        name: NODE_BYTES_READ,
+        kind: Kind::Counter,
+        help: "Bytes of state tree nodes among the bytes found, by operation.",
+    },
+    Metric {
+        name: NODE_BYTES_WRITTEN,
+        kind: Kind::Counter,
+        help: "Bytes of state tree nodes among the bytes put, by operation.",
+    },
+    Metric {
         name: KEYS_READ,
         kind: Kind::Counter,
         help: "Keys looked up, by operation.",
@@ -109,6 +121,8 @@ struct OpHandles {
     bytes_written: Counter,
     nodes_read: Counter,
     nodes_written: Counter,
+    node_bytes_read: Counter,
+    node_bytes_written: Counter,
 }
 
 /// What is read off the store when metrics are asked for.
@@ -131,6 +145,8 @@ impl Handles {
             bytes_written: counter!(BYTES_WRITTEN, "op" => op.name()),
             nodes_read: counter!(NODES_READ, "op" => op.name()),
             nodes_written: counter!(NODES_WRITTEN, "op" => op.name()),
+            node_bytes_read: counter!(NODE_BYTES_READ, "op" => op.name()),
+            node_bytes_written: counter!(NODE_BYTES_WRITTEN, "op" => op.name()),
         });
         Self {
             group_batches: histogram!(GROUP_BATCHES),
@@ -165,18 +181,18 @@ impl Handles {
         self.read_only.set(f64::from(u8::from(gauges.read_only)));
         for handles in &self.operations {
             let counts = counts(handles.op);
-            handles.keys_read.absolute(counts.keys_read.load(Relaxed));
-            handles.bytes_read.absolute(counts.bytes_read.load(Relaxed));
-            handles
-                .keys_written
-                .absolute(counts.keys_written.load(Relaxed));
-            handles
-                .bytes_written
-                .absolute(counts.bytes_written.load(Relaxed));
-            handles.nodes_read.absolute(counts.nodes_read.load(Relaxed));
-            handles
-                .nodes_written
-                .absolute(counts.nodes_written.load(Relaxed));
+            for (handle, count) in [
+                (&handles.keys_read, &counts.keys_read),
+                (&handles.bytes_read, &counts.bytes_read),
+                (&handles.keys_written, &counts.keys_written),
+                (&handles.bytes_written, &counts.bytes_written),
+                (&handles.nodes_read, &counts.nodes_read),
+                (&handles.nodes_written, &counts.nodes_written),
+                (&handles.node_bytes_read, &counts.node_bytes_read),
+                (&handles.node_bytes_written, &counts.node_bytes_written),
+            ] {
+                handle.absolute(count.load(Relaxed));
+            }
         }
     }
 }

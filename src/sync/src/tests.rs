@@ -355,3 +355,33 @@ async fn lazy_members_come_with_their_messages_and_not_again() {
     let last = world.sync(&alice, Some(&next), filter).await;
     assert_eq!(members(&last), Vec::<String>::new(), "SYN-07: not again");
 }
+
+#[tokio::test]
+async fn a_token_of_another_life_of_the_data_or_of_the_future_is_none() {
+    let world = World::new();
+    let alice = world.user("alice").await;
+    let (id, room) = world.room(&alice).await;
+    let first = world.sync(&alice, None, "{}").await;
+    let token = SyncToken::decode(first["next_batch"].as_str().unwrap()).unwrap();
+    world.say(room, &alice, "hello").await;
+    let whole = timeline(&world.sync(&alice, None, "{}").await, id.as_str());
+    let other_life = SyncToken {
+        epoch: token.epoch.wrapping_add(1),
+        ..token
+    };
+    let future = SyncToken {
+        position: heliograph_core::ids::Position(token.position.0 + 1000),
+        ..token
+    };
+    for (token, what) in [(other_life, "of another life"), (future, "of the future")] {
+        let since = serde_json::json!({ "next_batch": token.encode() });
+        let told = world.sync(&alice, Some(&since), "{}").await;
+        assert_eq!(timeline(&told, id.as_str()), whole, "a token {what}");
+    }
+    let next = world.sync(&alice, Some(&first), "{}").await;
+    assert_eq!(
+        timeline(&next, id.as_str()).len(),
+        1,
+        "its own token goes on"
+    );
+}

@@ -159,12 +159,7 @@ impl Batch {
         let bytes = position.to_be_bytes();
         let mut writes = Vec::with_capacity(self.writes.len());
         for (family, write) in self.writes {
-            counts.wrote(write.size_bytes());
-            if family == Family::State {
-                counts
-                    .nodes_written
-                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            }
+            counts.wrote(family, write.size_bytes());
             writes.push(write.stamp(family, bytes));
         }
         StampedBatch {

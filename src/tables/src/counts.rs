@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::table::Family;
+
 /// What a view or a batch is for; the label under which its cost is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Op {
@@ -90,22 +92,33 @@ pub struct Counts {
     pub nodes_read: AtomicU64,
     /// State tree nodes among the keys written.
     pub nodes_written: AtomicU64,
+    /// Bytes of state tree nodes among the bytes read.
+    pub node_bytes_read: AtomicU64,
+    /// Bytes of state tree nodes among the bytes written.
+    pub node_bytes_written: AtomicU64,
 }
 
 impl Counts {
     /// Counts one key read, with the bytes that it brought.
-    pub fn read(&self, bytes: usize) {
-        self.keys_read.fetch_add(1, Ordering::Relaxed);
-        self.bytes_read
-            .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    pub fn read(&self, family: Family, bytes: usize) {
+        count((&self.keys_read, &self.bytes_read), bytes);
+        if family == Family::State {
+            count((&self.nodes_read, &self.node_bytes_read), bytes);
+        }
     }
 
     /// Counts one key written, with its bytes.
-    pub fn wrote(&self, bytes: usize) {
-        self.keys_written.fetch_add(1, Ordering::Relaxed);
-        self.bytes_written
-            .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    pub fn wrote(&self, family: Family, bytes: usize) {
+        count((&self.keys_written, &self.bytes_written), bytes);
+        if family == Family::State {
+            count((&self.nodes_written, &self.node_bytes_written), bytes);
+        }
     }
+}
+
+fn count((keys, sum): (&AtomicU64, &AtomicU64), bytes: usize) {
+    keys.fetch_add(1, Ordering::Relaxed);
+    sum.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 /// The counts of every operation of one store.

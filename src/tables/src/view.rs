@@ -1,10 +1,6 @@
 //! Reading: a snapshot and its position, taken together, perhaps under layers not yet published.
 
-use std::{
-    cmp::Ordering as Order,
-    iter::Peekable,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{cmp::Ordering as Order, iter::Peekable, sync::Arc};
 
 use bytes::Bytes;
 use heliograph_core::ids::Position;
@@ -100,12 +96,8 @@ impl View {
         self
     }
 
-    fn counts(&self, family: Family) -> &Counts {
-        let counts = self.counts.of(self.op);
-        if family == Family::State {
-            counts.nodes_read.fetch_add(1, Ordering::Relaxed);
-        }
-        counts
+    fn counts(&self) -> &Counts {
+        self.counts.of(self.op)
     }
 
     /// One row, or `None`.
@@ -126,7 +118,7 @@ impl View {
         let bytes = row
             .as_ref()
             .map_or(0, |v| v.len().saturating_add(key.len()));
-        self.counts(table.family).read(bytes);
+        self.counts().read(table.family, bytes);
         row.map(|value| decode(table, value)).transpose()
     }
 
@@ -150,10 +142,10 @@ impl View {
         }
         let raw: Vec<Vec<u8>> = keys.iter().map(|key| table.key(key).0).collect();
         let rows = self.snapshot.multi_get(table.family, &raw)?;
-        let counts = self.counts(table.family);
+        let counts = self.counts();
         rows.into_iter()
             .map(|row| {
-                counts.read(row.as_ref().map_or(0, Bytes::len));
+                counts.read(table.family, row.as_ref().map_or(0, Bytes::len));
                 row.map(|value| decode(table, value)).transpose()
             })
             .collect()
@@ -210,8 +202,8 @@ impl View {
         };
         rows.map(move |row| {
             let (key, value) = row?;
-            self.counts(table.family)
-                .read(key.len().saturating_add(value.len()));
+            let bytes = key.len().saturating_add(value.len());
+            self.counts().read(table.family, bytes);
             let key = table
                 .decode_key(key)
                 .map_err(|source| StoreError::Corrupt {

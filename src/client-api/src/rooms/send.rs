@@ -4,6 +4,7 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#redactions>
 
 use axum::extract::State;
+use heliograph_accounts::transactions::MAX_TRANSACTION_ID_BYTES;
 use heliograph_core::json::Value;
 use heliograph_http::{
     ApiError, Auth, AuthKind, Body, Device, Json, OptionalBody, PathParams, RateClass, Route,
@@ -58,6 +59,17 @@ struct SendPath {
     transaction_id: String,
 }
 
+/// What the id of a client's transaction is for.
+///
+/// # Errors
+/// `M_INVALID_PARAM` for an id that is too long to be kept.
+fn transaction(scope: String, id: String) -> Result<Transaction, ApiError> {
+    if id.len() > MAX_TRANSACTION_ID_BYTES {
+        return Err(ApiError::invalid_param("txnId is longer than 255 bytes"));
+    }
+    Ok(Transaction { scope, id })
+}
+
 /// Sends a message-like event.
 async fn send(
     caller: Auth<Device>,
@@ -66,11 +78,9 @@ async fn send(
     Body(body): Body<Box<RawValue>>,
 ) -> Result<Json<Sent>, ApiError> {
     let content = event_content(&body)?;
+    let scope = format!("send/{}/{}", path.room_id, path.event_type);
+    let transaction = transaction(scope, path.transaction_id)?;
     let room = rooms.room_num(Op::Send, &path.room_id).await?;
-    let transaction = Transaction {
-        scope: format!("send/{}/{}", path.room_id, path.event_type),
-        id: path.transaction_id,
-    };
     let event_id = rooms
         .rooms
         .send_message(room, sender(&caller), path.event_type, content, transaction)
@@ -104,11 +114,9 @@ async fn redact(
     let reason = body
         .reason
         .map(|reason| ("reason", Value::from(reason.as_str())));
+    let scope = format!("redact/{}/{}", path.room_id, path.event);
+    let transaction = transaction(scope, path.transaction_id)?;
     let room = rooms.room_num(Op::Send, &path.room_id).await?;
-    let transaction = Transaction {
-        scope: format!("redact/{}/{}", path.room_id, path.event),
-        id: path.transaction_id,
-    };
     let event_id = rooms
         .rooms
         .redact(

@@ -128,7 +128,7 @@ pub struct EventStatus {
     pub replaces: Option<EventIdx>,
     /// One more than the highest `auth_gen` of its auth events: walks over auth chains go by it.
     pub auth_gen: u32,
-    /// Its auth events, as far as they are known here (they are, unless it is an outlier).
+    /// Its auth events: an event is only taken in when all of them are here.
     pub auth_events: Vec<EventIdx>,
 }
 
