@@ -87,6 +87,9 @@ impl RoomsState {
 
     /// The number of a room, for a change.
     pub(crate) async fn room_num(&self, op: Op, room_id: &RoomId) -> Result<RoomNum, ApiError> {
+        if let Some(known) = self.rooms.cached_num(room_id) {
+            return Ok(known);
+        }
         let (this, room_id) = (self.clone(), room_id.to_owned());
         let found = self.pool.run(move || {
             let view = this.store.view(op);

@@ -27,6 +27,8 @@ use crate::{
 pub(crate) struct NewEvent {
     /// The event.
     pub(crate) pdu: Arc<Pdu>,
+    /// Its auth events, where they were found already, in the order in which it names them.
+    pub(crate) auth_events: Option<Vec<EventIdx>>,
     /// What the checks said.
     pub(crate) standing: Standing,
     /// The state before it.
@@ -75,7 +77,11 @@ impl RoomWork<'_> {
             Some(idx) => (idx, self.status(idx)?.redacted_by),
             None => (self.next_event()?, None),
         };
-        let (auth_events, auth_gen) = self.auth_edges(&new.pdu)?;
+        let auth_events = match &new.auth_events {
+            Some(found) => found.clone(),
+            None => self.auth_events(&new.pdu)?,
+        };
+        let auth_gen = self.auth_gen_over(&auth_events)?;
         let mut status = EventStatus {
             standing: new.standing,
             state_before: new.state_before,
@@ -118,21 +124,24 @@ impl RoomWork<'_> {
         Ok(idx)
     }
 
-    /// The auth events as numbers, and one more than the highest `auth_gen` among them.
+    /// The auth events as numbers: all of them are here.
+    fn auth_events(&self, pdu: &Pdu) -> Result<Vec<EventIdx>, RoomError> {
+        let missing = RoomError::Inconsistent("an auth event that is not here");
+        let found: Result<Option<_>, _> = pdu.auth_event_ids().map(|id| self.find(id)).collect();
+        found?.ok_or(missing)
+    }
+
+    /// One more than the highest `auth_gen` among auth events.
     ///
-    /// All of them are here, and stay what they are: so `auth_gen` falls along every edge, always,
-    /// and auth events cannot form a cycle, even where their senders choose their ids.
-    fn auth_edges(&self, pdu: &Pdu) -> Result<(Vec<EventIdx>, u32), RoomError> {
-        let mut edges = Vec::new();
+    /// They were there before the event that names them, and stay what they are: so `auth_gen`
+    /// falls along every edge, always, and auth events cannot form a cycle, even where their
+    /// senders choose their ids.
+    fn auth_gen_over(&self, auth_events: &[EventIdx]) -> Result<u32, RoomError> {
         let mut auth_gen = 0u32;
-        for id in pdu.auth_event_ids() {
-            let idx = self
-                .find(id)?
-                .ok_or(RoomError::Inconsistent("an auth event that is not here"))?;
-            auth_gen = auth_gen.max(self.status(idx)?.auth_gen.saturating_add(1));
-            edges.push(idx);
+        for idx in auth_events {
+            auth_gen = auth_gen.max(self.auth_gen(*idx)?.saturating_add(1));
         }
-        Ok((edges, auth_gen))
+        Ok(auth_gen)
     }
 
     /// Notes what a state event replaces, and the state after it if it counts.

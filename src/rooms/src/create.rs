@@ -160,6 +160,7 @@ fn build(
     };
     work.append(&NewEvent {
         pdu: Arc::new(create),
+        auth_events: Some(Vec::new()),
         standing: Standing::Accepted,
         state_before: StateRoot::EMPTY,
         local: Some(local.clone()),

@@ -49,12 +49,13 @@ impl RoomWork<'_> {
         local: Option<EventLocal>,
     ) -> Result<(EventIdx, Arc<Pdu>), RoomError> {
         let (parents, state_before) = self.parents()?;
-        let builder = self.place(draft, parents, state_before)?;
+        let (builder, auth_events) = self.place(draft, parents, state_before)?;
         let pdu = builder.build(self.version(), &*self.inner.signer)?;
         self.check_current(&pdu)?;
         let pdu = Arc::new(pdu);
         let new = NewEvent {
             pdu: Arc::clone(&pdu),
+            auth_events: Some(auth_events),
             standing: Standing::Accepted,
             state_before,
             local,
@@ -77,13 +78,13 @@ impl RoomWork<'_> {
         Ok((ids, self.state_over(&tips)?))
     }
 
-    /// Gives a draft its parents, its auth events and its time.
+    /// Gives a draft its parents, its auth events, as numbers too, and its time.
     fn place(
         &mut self,
         draft: Draft,
         prev_events: Vec<OwnedEventId>,
         state: StateRoot,
-    ) -> Result<EventBuilder, RoomError> {
+    ) -> Result<(EventBuilder, Vec<EventIdx>), RoomError> {
         let types = auth::auth_types(
             &draft.event_type,
             &draft.sender,
@@ -92,10 +93,11 @@ impl RoomWork<'_> {
             self.version(),
         )
         .map_err(|error| RoomError::BadContent(error.to_string()))?;
-        let mut auth_events = Vec::with_capacity(types.len());
+        let (mut auth_events, mut found) = (Vec::with_capacity(types.len()), Vec::new());
         for (event_type, key) in types {
             if let Some(idx) = self.state_at(state, &event_type, &key)? {
                 auth_events.push(self.pdu(idx)?.event_id().to_owned());
+                found.push(idx);
             }
         }
         let is_create = draft.event_type == "m.room.create";
@@ -105,7 +107,7 @@ impl RoomWork<'_> {
                 .rules()
                 .event_format
                 .require_room_create_room_id;
-        Ok(EventBuilder {
+        let builder = EventBuilder {
             room_id: names_room.then(|| self.live.id.clone()),
             sender: draft.sender,
             event_type: draft.event_type,
@@ -116,7 +118,8 @@ impl RoomWork<'_> {
             auth_events,
             depth: self.live.head.depth.saturating_add(1),
             origin_server_ts: self.inner.clock.now_ms(),
-        })
+        };
+        Ok((builder, found))
     }
 
     /// Checks an event against the room's current state.

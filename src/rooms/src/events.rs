@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use heliograph_core::{
     hashing::event_id_hash,
-    ids::{EventIdx, RoomNum},
+    ids::{EventIdx, RoomNum, StateKeyNum},
     pdu::{Pdu, StoredPdu},
     room_version::RoomVersion,
 };
 use heliograph_tables::{
     View,
-    schema::{EVENT_IDS, EVENTS, ROOMS},
+    codec::Tail,
+    schema::{EVENT_IDS, EVENTS, ROOMS, STATE_KEY_NUMS},
 };
 use quick_cache::sync::Cache;
 use ruma_common::{EventId, RoomId};
@@ -27,6 +28,8 @@ pub(crate) fn id_hash(room: &RoomId, event: &EventId, version: RoomVersion) -> [
 #[derive(Debug)]
 pub struct Events {
     pdus: Cache<(RoomNum, EventIdx), Arc<Pdu>>,
+    auth_gens: Cache<(RoomNum, EventIdx), u32>,
+    state_keys: Cache<(RoomNum, Box<str>), StateKeyNum>,
     versions: Cache<RoomNum, RoomVersion>,
 }
 
@@ -35,6 +38,8 @@ impl Events {
     pub fn new(capacity: usize) -> Self {
         Self {
             pdus: Cache::new(capacity),
+            auth_gens: Cache::new(capacity),
+            state_keys: Cache::new(capacity),
             versions: Cache::new(1024),
         }
     }
@@ -67,6 +72,35 @@ impl Events {
         let pdu = Arc::new(pdu);
         self.pdus.insert((room, idx), Arc::clone(&pdu));
         Ok(pdu)
+    }
+
+    /// The `auth_gen` of an event's status, which never changes.
+    pub fn auth_gen(&self, view: &View, room: RoomNum, idx: EventIdx) -> Result<u32, RoomError> {
+        if let Some(auth_gen) = self.auth_gens.get(&(room, idx)) {
+            return Ok(auth_gen);
+        }
+        let auth_gen = crate::history::status(view, room, idx)?.auth_gen;
+        self.auth_gens.insert((room, idx), auth_gen);
+        Ok(auth_gen)
+    }
+
+    /// The number of a state key in a room, which it keeps for good once it has one.
+    pub fn state_key(
+        &self,
+        view: &View,
+        room: RoomNum,
+        key: &str,
+    ) -> Result<Option<StateKeyNum>, RoomError> {
+        let place = (room, key.into());
+        if let Some(num) = self.state_keys.get(&place) {
+            return Ok(Some(num));
+        }
+        let row = view.get(&STATE_KEY_NUMS, &(room, Tail::from(key)))?;
+        let num = row.map(|row| row.0);
+        if let Some(num) = num {
+            self.state_keys.insert(place, num);
+        }
+        Ok(num)
     }
 
     /// An event as it is stored.

@@ -168,6 +168,7 @@ impl RoomWork<'_> {
         let new = match as_what {
             Submission::Outlier => NewEvent {
                 pdu: Arc::clone(pdu),
+                auth_events: None,
                 standing: if by_auth_events {
                     Standing::Outlier
                 } else {
@@ -305,6 +306,7 @@ impl RoomWork<'_> {
         let pdu = Arc::clone(pdu);
         Ok(NewEvent {
             pdu,
+            auth_events: None,
             standing,
             state_before,
             local: None,

@@ -15,6 +15,7 @@ mod events;
 mod foreign;
 mod history;
 mod live;
+mod loading;
 mod membership;
 mod profiles;
 mod reading;

@@ -8,8 +8,7 @@ use heliograph_core::{
 };
 use heliograph_tables::{
     View,
-    codec::Tail,
-    schema::{Membership, STATE_KEY_NUMS, StateRoot},
+    schema::{Membership, StateRoot},
 };
 use serde::Deserialize;
 
@@ -76,11 +75,8 @@ impl<'a> StateReader<'a> {
         };
         let key = match fresh_key {
             Some(num) => num,
-            None => match self
-                .view
-                .get(&STATE_KEY_NUMS, &(self.room, Tail::from(key)))?
-            {
-                Some(row) => row.0,
+            None => match self.inner.events.state_key(self.view, self.room, key)? {
+                Some(num) => num,
                 None => return Ok(None),
             },
         };

@@ -30,6 +30,11 @@ impl Rooms {
     pub fn at<'a>(&'a self, view: &'a View) -> RoomsView<'a> {
         RoomsView::new(&self.inner, view)
     }
+
+    /// The number of a room, if it is in memory; takes no time.
+    pub fn cached_num(&self, room_id: &RoomId) -> Option<RoomNum> {
+        self.inner.interner.rooms.cached(room_id.as_str())
+    }
 }
 
 impl<'a> RoomsView<'a> {

@@ -124,6 +124,14 @@ impl<'a> RoomWork<'a> {
         status.ok_or(RoomError::Inconsistent("event without status"))
     }
 
+    /// The `auth_gen` of an event's status.
+    pub(crate) fn auth_gen(&self, idx: EventIdx) -> Result<u32, RoomError> {
+        match self.fresh.get(&idx) {
+            Some((_, status)) => Ok(status.auth_gen),
+            None => self.inner.events.auth_gen(&self.view, self.room, idx),
+        }
+    }
+
     /// The event with an id, if it is known and of this room.
     pub(crate) fn find(&self, id: &EventId) -> Result<Option<EventIdx>, RoomError> {
         if let Some((idx, _)) = self.fresh.iter().find(|(_, (pdu, _))| pdu.event_id() == id) {
@@ -168,11 +176,8 @@ impl<'a> RoomWork<'a> {
         if let Some(num) = self.fresh_keys.get(key) {
             return Ok(StateKey::Other(type_num, *num));
         }
-        if let Some(row) = self
-            .view
-            .get(&STATE_KEY_NUMS, &(self.room, Tail::from(key)))?
-        {
-            return Ok(StateKey::Other(type_num, row.0));
+        if let Some(num) = self.inner.events.state_key(&self.view, self.room, key)? {
+            return Ok(StateKey::Other(type_num, num));
         }
         let num = self.head().next_state_key;
         let next = num

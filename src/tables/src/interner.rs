@@ -75,6 +75,11 @@ impl<N: Num> Names<N> {
         }
     }
 
+    /// The number of a name, if it is in memory: for those who must not wait for the disk.
+    pub fn cached(&self, name: &str) -> Option<N> {
+        self.by_name.get(name)
+    }
+
     /// The number of a name, if it has a durable one.
     pub fn find(&self, view: &View, name: &str) -> Result<Option<N>, StoreError> {
         if let Some(num) = self.by_name.get(name) {
