@@ -78,7 +78,7 @@ impl Trees {
 }
 
 /// Finding one member, nodes cached.
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = 100)]
 fn look_up(bencher: Bencher<'_, '_>, size: u32) {
     let (trees, root) = Trees::of_size(size);
     let view = trees.store.view(Op::Other);
@@ -92,7 +92,7 @@ fn look_up(bencher: Bencher<'_, '_>, size: u32) {
 }
 
 /// One member changes: the new nodes, made and encoded.
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = 100)]
 fn change(bencher: Bencher<'_, '_>, size: u32) {
     let (trees, root) = Trees::of_size(size);
     let view = trees.store.view(Op::Other);
@@ -110,7 +110,7 @@ fn change(bencher: Bencher<'_, '_>, size: u32) {
 }
 
 /// What differs between two states one change apart, nodes cached.
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = 100)]
 fn difference(bencher: Bencher<'_, '_>, size: u32) {
     let (mut trees, root) = Trees::of_size(size);
     let to = trees.apply(root, &[joined(size / 2, size)]);
@@ -119,7 +119,7 @@ fn difference(bencher: Bencher<'_, '_>, size: u32) {
 }
 
 /// A page of 100 members from the middle.
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = 100)]
 fn page(bencher: Bencher<'_, '_>, size: u32) {
     let (trees, root) = Trees::of_size(size);
     let view = trees.store.view(Op::Other);

@@ -106,6 +106,11 @@ impl<'a> RoomReader<'a> {
             if wanted {
                 chunk.events.push((live, status));
             }
+            if begins_after_gap(live.timeline) {
+                // History may have filled the gap since, and is told by no sync: the client looks.
+                chunk.limited = true;
+                break;
+            }
         }
         Ok(chunk)
     }
@@ -300,6 +305,12 @@ impl<'a> RoomReader<'a> {
     pub(crate) const fn first_place() -> TimelineKey {
         TimelineKey::MIN
     }
+}
+
+/// Whether there is a gap, filled or not, just before a live event: it begins a run that is not the
+/// room's first.
+const fn begins_after_gap(place: TimelineKey) -> bool {
+    place.index == 0 && place.segment != TimelineKey::FIRST.segment
 }
 
 /// State events to be told, by kind.

@@ -49,7 +49,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("testkit", &["core", "work", "tables", "storage"]),
     ("complement", &[]),
+    ("bench", &["complement"]),
     ("bench-peers", &["storage"]),
+    (
+        "loader",
+        &["core", "work", "tables", "storage", "accounts", "rooms"],
+    ),
+    // Never `storage`: codecs and parsers compile without RocksDB.
+    ("fuzz", &["core", "tables", "rooms", "sync"]),
 ];
 
 /// What the tests of any crate may use besides.

@@ -3,7 +3,6 @@
 mod craft;
 mod gaps;
 mod hostile;
-mod oracle;
 mod outliers;
 mod redactions;
 mod version_1;
@@ -12,10 +11,10 @@ mod world;
 use std::collections::HashSet;
 
 use heliograph_tables::schema::Standing;
+use heliograph_testkit::Oracle;
 use proptest::prelude::*;
 use ruma_common::OwnedEventId;
 
-use oracle::Oracle;
 use world::{Step, World, forest};
 
 use super::{Outcome, Submission};
@@ -64,7 +63,10 @@ fn check(version: &str, steps: &[Step], orders: &[Vec<usize>]) -> Result<(), Tes
             let mut all = order;
             all.extend(ids.iter().cloned());
             let standings = feed(&world, &all).await;
-            let oracle = Oracle::of(&world, &standings);
+            let mut oracle = Oracle::default();
+            for id in world.first.iter().chain(standings.iter().map(|(id, _)| id)) {
+                oracle.judge(&world, id);
+            }
             for (id, standing) in &standings {
                 let stored = world.state_before(id);
                 prop_assert_eq!(&stored, &oracle.before[id], "state before {}", id);

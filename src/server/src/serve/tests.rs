@@ -1,5 +1,7 @@
 //! A whole server in this process, asked over the network and over its control socket.
 
+mod foreign;
+
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use heliograph_conf::{ByteSize, Durability, Listener as ListenerConfig};

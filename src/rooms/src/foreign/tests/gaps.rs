@@ -7,6 +7,7 @@ use heliograph_tables::{
     Direction,
     schema::{Standing, TIMELINE},
 };
+use heliograph_testkit::Graph;
 use proptest::prelude::*;
 use ruma_common::OwnedEventId;
 

@@ -2,12 +2,10 @@
 
 use heliograph_core::{json::Value, signing::SignatureError};
 use heliograph_tables::schema::Standing;
+use heliograph_testkit::{Craft, Graph};
 use ruma_common::OwnedEventId;
 
-use super::{
-    craft::{Craft, VERSIONS},
-    world::World,
-};
+use super::{craft::VERSIONS, world::World};
 use crate::{NewRoom, Outcome, Preset, RoomError, Submission};
 
 /// References to events, as versions 1 and 2 write them.

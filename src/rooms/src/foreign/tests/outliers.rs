@@ -7,12 +7,10 @@ use heliograph_tables::{
     Direction,
     schema::{AUTH_CITED_BY, Standing},
 };
+use heliograph_testkit::{Craft, Graph};
 use ruma_common::OwnedEventId;
 
-use super::{
-    craft::{Craft, VERSIONS},
-    world::World,
-};
+use super::{craft::VERSIONS, world::World};
 use crate::{Outcome, Submission};
 
 /// A member event of `@f9:far.org`, who is in no state of the room yet.

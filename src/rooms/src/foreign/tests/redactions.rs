@@ -4,12 +4,10 @@ use heliograph_tables::{
     Direction,
     schema::{Standing, WAITING_REDACTIONS},
 };
+use heliograph_testkit::Craft;
 use ruma_common::OwnedEventId;
 
-use super::{
-    craft::{Craft, VERSIONS},
-    world::World,
-};
+use super::{craft::VERSIONS, world::World};
 use crate::{Outcome, Submission};
 
 /// A room in which a user of a third server has joined; and the last event.

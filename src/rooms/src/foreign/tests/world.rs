@@ -1,30 +1,21 @@
 //! A room with foreign users, and the events that their server makes.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use heliograph_accounts::{Accounts, NewDevice, Registration};
-use heliograph_core::{
-    ids::RoomNum, json::Value, pdu::Pdu, room_version::RoomVersion, signing::Ed25519Signer,
-};
+use heliograph_core::{ids::RoomNum, json::Value, pdu::Pdu, room_version::RoomVersion};
 use heliograph_tables::{
     Direction, Op, Store, View,
     interner::Interner,
     mem::MemStore,
     schema::{StateRoot, TIMELINE},
 };
+use heliograph_testkit::{Craft, Graph, Names, Pool as Events, signer};
 use heliograph_work::{ManualClock, Pool, PoolSettings, SeededRandom};
-use parking_lot::Mutex;
 use proptest::prelude::*;
 use ruma_common::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId};
 
-use super::craft::Craft;
 use crate::{NewRoom, Outcome, Parts, Preset, Rooms, Sender, Settings, Submission};
-
-/// A state by names: (type, key) → event id.
-pub(super) type Names = BTreeMap<(String, String), OwnedEventId>;
 
 /// What a foreign user does, and on top of which earlier steps.
 #[derive(Clone, Debug)]
@@ -82,7 +73,7 @@ pub(super) struct World {
     /// Local users: one who made the room, and one who is not in it.
     pub(super) locals: [Sender; 2],
     /// Events that the foreign servers have, by id.
-    pub(super) pool: Mutex<HashMap<OwnedEventId, Arc<Pdu>>>,
+    pub(super) pool: Events,
     /// The events of the room as it was made.
     pub(super) first: Vec<OwnedEventId>,
 }
@@ -130,7 +121,7 @@ async fn server(store: &Arc<MemStore>) -> (Rooms, [Sender; 2]) {
             ..heliograph_accounts::Settings::default()
         },
     );
-    let signer = Arc::new(Ed25519Signer::from_seed("x.org", "1", &[1; 32]));
+    let signer = Arc::new(signer("x.org"));
     let parts = Parts {
         store: dyn_store,
         interner,
@@ -148,6 +139,21 @@ async fn server(store: &Arc<MemStore>) -> (Rooms, [Sender; 2]) {
     let alice = local_user(&accounts, "alice").await;
     let bob = local_user(&accounts, "bob").await;
     (rooms, [alice, bob])
+}
+
+impl Graph for World {
+    fn version(&self) -> RoomVersion {
+        self.version
+    }
+
+    fn pdu(&self, id: &EventId) -> Option<Arc<Pdu>> {
+        if let Some(pdu) = self.pool.get(id) {
+            return Some(pdu);
+        }
+        let view = self.view();
+        let idx = self.rooms.at(&view).event(self.room, id).unwrap()?;
+        Some(self.rooms.inner.events.pdu(&view, self.room, idx).unwrap())
+    }
 }
 
 impl World {
@@ -183,7 +189,7 @@ impl World {
         };
         let room_id = rooms.create(locals[0].clone(), new).await.unwrap();
         let room = rooms.at(&store.view(Op::Other)).find(&room_id).unwrap();
-        let (pool, first) = (Mutex::default(), vec![]);
+        let (pool, first) = (Events::default(), vec![]);
         let mut world = Self {
             store,
             rooms,
@@ -222,16 +228,6 @@ impl World {
         .collect()
     }
 
-    /// An event of the room or of the foreign server.
-    pub(super) fn pdu(&self, id: &EventId) -> Option<Arc<Pdu>> {
-        if let Some(pdu) = self.pool.lock().get(id) {
-            return Some(Arc::clone(pdu));
-        }
-        let view = self.view();
-        let idx = self.rooms.at(&view).event(self.room, id).unwrap()?;
-        Some(self.rooms.inner.events.pdu(&view, self.room, idx).unwrap())
-    }
-
     /// Makes an event of a foreign user; its auth events are the last of their keys on the way back
     /// along first parents.
     fn event(
@@ -251,19 +247,6 @@ impl World {
             nth,
             ..Craft::default()
         })
-    }
-
-    /// The last event with a key at or before another, along first parents.
-    pub(super) fn last_of(&self, key: &(String, String), from: &EventId) -> Option<OwnedEventId> {
-        let mut at = Some(from.to_owned());
-        while let Some(id) = at {
-            let pdu = self.pdu(&id)?;
-            if pdu.type_str() == key.0 && pdu.state_key() == Some(key.1.as_str()) {
-                return Some(id);
-            }
-            at = pdu.prev_event_ids().next().map(ToOwned::to_owned);
-        }
-        None
     }
 
     /// Makes the events of steps, without submitting them.
