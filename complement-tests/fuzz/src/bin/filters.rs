@@ -1,0 +1,5 @@
+//! The target `filters` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| heliograph_fuzz::filters(data));
