@@ -1,7 +1,7 @@
 # The commands of this repository. `docs/development.md` says what each needs and where it keeps it.
 SHELL := bash
 
-.PHONY: run test lint demo bench bench-peers soak setup env
+.PHONY: run test lint demo bench bench-peers soak fuzz setup env
 
 ## Build the server and start it on the folder `data`, for this machine only
 run: setup
@@ -19,9 +19,9 @@ lint: setup
 demo: setup
 	scripts/demo.sh
 
-## What storing, state look-up, resolution and sync cost: one curve each
+## What storing, state, resolution, sync, a send and a start cost, into docs/benchmarks.md
 bench: setup
-	. scripts/env.sh && cargo bench --locked --workspace --bench '*'
+	scripts/bench.sh
 
 ## This server beside Synapse under the same load: 30 minutes, with QUICK=1 six
 bench-peers: setup
@@ -30,6 +30,11 @@ bench-peers: setup
 ## 300 kills and 200 power cuts; it goes on where it was stopped. SOAK_SEEDS=1..51 SOAK_CUTS=1..11 for fewer
 soak: setup
 	scripts/soak.sh
+
+## Every parser and codec under libFuzzer, 10 minutes each; FUZZ_SECONDS=60 for less. RocksDB is not needed
+fuzz:
+	@scripts/setup.sh
+	scripts/fuzz.sh
 
 ## Install what is missing and build RocksDB into the cache
 setup:
