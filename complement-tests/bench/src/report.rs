@@ -54,7 +54,8 @@ impl Report {
         write_curves(&mut text, STATE, &self.state)?;
         self.write_accounts(&mut text)?;
         write_curves(&mut text, SYNC, &self.sync)?;
-        Ok(text)
+        // Every section ends with an empty line and begins with one.
+        Ok(text.trim_end().replace("\n\n\n", "\n\n") + "\n")
     }
 
     fn write_sends(&self, text: &mut String) -> Result<()> {
