@@ -41,6 +41,9 @@ pub fn nodes(mut data: &[u8]) {
     damaged(&nodes);
 }
 
+/// A key of a state, and the event that it becomes.
+type Difference = (StateKey, Option<EventIdx>);
+
 /// A store, and the trees over it.
 struct Room {
     store: MemStore,
@@ -85,19 +88,21 @@ impl Room {
         Some(members.chain(others).collect())
     }
 
-    /// The difference of two states is that of their entries.
-    fn compare(&self, (from, before): (StateRoot, &Model), (to, after): (StateRoot, &Model)) {
+    /// Every key at which two states differ, as the trees say.
+    fn found(&self, from: StateRoot, to: StateRoot) -> Vec<Difference> {
         let view = self.store.view(Op::ReadState);
         let found = self.states.diff(&view, ROOM, from, to);
-        let found = must(found, "the difference of two states");
-        let keys: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
-        let expected: Vec<_> = keys
-            .into_iter()
-            .filter(|key| before.get(key) != after.get(key))
-            .map(|key| (key, after.get(&key).map(|entry| entry.0)))
-            .collect();
-        assert_eq!(found, expected, "the difference");
+        must(found, "the difference of two states")
     }
+}
+
+/// Every key at which two states differ, as their entries say.
+fn expected(before: &Model, after: &Model) -> Vec<Difference> {
+    let keys: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
+    let differ = keys.iter().filter(|key| before.get(key) != after.get(key));
+    differ
+        .map(|key| (*key, after.get(key).map(|entry| entry.0)))
+        .collect()
 }
 
 /// Reads and changes trees of these nodes, of which the first two are roots.
@@ -116,8 +121,16 @@ pub(crate) fn damaged(nodes: &[Bytes]) {
     let view = room.store.view(Op::ReadState);
     let lists = [first, second].map(|root| (root, room.list(root)));
     if let [(first, Some(before)), (second, Some(after))] = &lists {
-        room.compare((StateRoot::EMPTY, &Model::new()), (*first, before));
-        room.compare((*first, before), (*second, after));
+        let found = room.found(StateRoot::EMPTY, *first);
+        assert_eq!(found, expected(&Model::new(), before), "the difference");
+        let mut found = room.found(*first, *second);
+        // Outside of the tree of members the byte of the membership is zero, but in damaged nodes it
+        // can be another: such entries differ although their events do not.
+        found.retain(|(key, to)| {
+            let is_member = matches!(key, StateKey::Member(_));
+            is_member || before.get(key).map(|entry| entry.0) != *to
+        });
+        assert_eq!(found, expected(before, after), "the difference");
     } else {
         drop(room.states.diff(&view, ROOM, first, second));
     }
@@ -174,11 +187,13 @@ pub fn states(data: &[u8]) {
         nodes.write(&mut batch);
         room.submit(batch);
         assert_eq!(room.list(root).as_ref(), Some(&model), "the state");
-        room.compare((old_root, &before), (root, &model));
+        let found = room.found(old_root, root);
+        assert_eq!(found, expected(&before, &model), "the difference");
         before.clone_from(&model);
         counted(&room, root, &model);
     }
-    room.compare((StateRoot::EMPTY, &Model::new()), (root, &model));
+    let found = room.found(StateRoot::EMPTY, root);
+    assert_eq!(found, expected(&Model::new(), &model), "the whole state");
     if model.is_empty() {
         assert_eq!(root, StateRoot::EMPTY, "an empty tree is no node");
     }
@@ -229,6 +244,7 @@ pub(crate) fn node_seeds() -> Vec<Vec<u8>> {
     // Level 15 of keys that begin with zeros: at 0 a node of its own, at 1 an entry within.
     let branch: &[u8] = &[1, 1, 15, 0, 40, 0, 3, 2, 0, 1, 0, 7, 1];
     let below: &[u8] = &[1, 0, 1, 0, 6, 2];
+    let other_tag: &[u8] = &[1, 0, 2, 3, 5, 3, 0, 6, 2];
     let loops: &[u8] = &[1, 1, 0, 0, 40, 0, 3, 1, 1];
     let nodes = |nodes: &[&[u8]]| -> Vec<u8> {
         let sized = nodes.iter().flat_map(|node| {
@@ -239,6 +255,7 @@ pub(crate) fn node_seeds() -> Vec<Vec<u8>> {
     };
     vec![
         nodes(&[bucket]),
+        nodes(&[bucket, other_tag]),
         nodes(&[branch, below]),
         nodes(&[loops, branch]),
     ]

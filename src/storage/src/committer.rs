@@ -281,9 +281,9 @@ impl Committer {
             snapshot: Arc::new(snapshot),
             position: last,
         };
-        // First the view: whoever reads an entry of the log must find it in a view taken after.
-        let old = std::mem::replace(&mut *self.published.write(), published);
-        drop(old);
+        // The view and the log at once: whoever reads an entry of the log finds it in a view taken
+        // after, and whoever has a view finds all that it shows in the log.
+        let mut shown = self.published.write();
         let mut ring = self.ring.lock();
         for waiting in &group {
             ring.push(LogEntry {
@@ -292,6 +292,9 @@ impl Committer {
             });
         }
         drop(ring);
+        let old = std::mem::replace(&mut *shown, published);
+        drop(shown);
+        drop(old);
         self.told.send_replace(last);
         self.signal.changed();
         for waiting in group {
@@ -327,7 +330,8 @@ impl Committer {
     }
 
     pub(crate) fn log_after(&self, after: Position, limit: usize) -> Result<Read, StoreError> {
-        if after >= self.position() {
+        // Not what was told: that is later than what views show.
+        if after >= self.published.read().position {
             return Ok(Read::Entries(Vec::new()));
         }
         let recent = self.ring.lock().after(after, limit);

@@ -71,7 +71,8 @@ impl Tracker {
         }
     }
 
-    /// Takes in the log up to what is published, and wakes those whom it concerns.
+    /// Takes in the log, at least up to what any view shows that was taken before, and wakes those
+    /// whom it concerns.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -81,11 +82,17 @@ impl Tracker {
             let entries = match self.store.log_after(state.cursor, Self::CHUNK)? {
                 Read::Entries(entries) => entries,
                 Read::Trimmed => {
-                    state.restart(*self.store.published().borrow());
-                    return Ok(());
+                    let newest = *self.store.published().borrow();
+                    if state.cursor >= newest {
+                        return Ok(());
+                    }
+                    state.restart(newest);
+                    continue;
                 }
             };
-            let full = entries.len() == Self::CHUNK;
+            if entries.is_empty() {
+                return Ok(());
+            }
             let mut woken = HashSet::new();
             for entry in entries {
                 for record in entry.entry.0.iter() {
@@ -95,9 +102,6 @@ impl Tracker {
             }
             for user in woken {
                 state.wake(user);
-            }
-            if !full {
-                return Ok(());
             }
         }
     }

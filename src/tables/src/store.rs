@@ -110,7 +110,8 @@ pub trait Store: Send + Sync {
     /// Tells each newly published position, at most once a commit group.
     fn published(&self) -> watch::Receiver<Position>;
 
-    /// The published log entries after `after`, at most `limit` of them.
+    /// The published log entries after `after`, at most `limit` of them; they go up to what any view
+    /// shows that was taken before the call.
     ///
     /// # Errors
     /// When the disk is read and fails.

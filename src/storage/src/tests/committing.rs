@@ -250,3 +250,29 @@ fn loading_commits_everything_and_ends_on_disk() {
     let position = commit(&database, batch("a", 1)).unwrap();
     assert_eq!(database.committer.synced(), position);
 }
+
+#[test]
+fn whatever_a_view_shows_is_in_the_log() {
+    const BATCHES: u64 = 5000;
+    let folder = tempfile::tempdir().unwrap();
+    let database = open_with(folder.path(), settings_os());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..BATCHES {
+                commit(&database, batch("a", number)).unwrap();
+            }
+        });
+        loop {
+            let shown = database.view(Op::Other).position();
+            let read = database.log_after(Position(shown.0 - 1), 1).unwrap();
+            let Read::Entries(entries) = read else {
+                panic!("trimmed at {shown:?}");
+            };
+            let found = entries.first().map(|entry| entry.position);
+            assert_eq!(found, Some(shown), "a sync would leave it out in silence");
+            if shown.0 > BATCHES {
+                return;
+            }
+        }
+    });
+}
