@@ -44,7 +44,7 @@ enum Command {
         /// The data folder to make.
         target: PathBuf,
     },
-    /// Check every byte of a backup, or of a data folder that no server runs on.
+    /// Check every file of a backup, or every row of a data folder that no server runs on.
     Verify {
         /// What to check.
         path: PathBuf,
