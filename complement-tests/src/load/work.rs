@@ -27,7 +27,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// The readers as they stand after the answer that each waits for now.
+    /// The readers, each as it stands after the answer that is on its way to it.
     pub async fn readers(&self) -> Vec<Reader> {
         let mut readers = Vec::new();
         for reader in &self.readers {
