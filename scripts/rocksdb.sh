@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds RocksDB once, as a static library in the cache, by the version in Cargo.lock. Every build
-# of the server then only links it. Takes about a quarter of an hour on two cores.
+# of the server then only links it. Takes about eight minutes on two idle cores.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -11,7 +11,7 @@ trap 'rm -rf "$build"' EXIT
 cargo fetch --locked
 total=$(cat "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/librocksdb-sys-"$rocksdb_version"/rocksdb_lib_sources.txt | wc -l)
 
-echo "Building RocksDB $rocksdb_version, once: about a quarter of an hour on two cores."
+echo "Building RocksDB $rocksdb_version, once: about eight minutes on two idle cores."
 mkdir -p "$build" "$target"
 env -u ROCKSDB_LIB_DIR -u ROCKSDB_STATIC \
     cargo build --release --locked -p librocksdb-sys --target-dir "$build" >"$build/log" 2>&1 &

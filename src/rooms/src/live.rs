@@ -1,9 +1,9 @@
 //! One room, one writer: the registry of rooms that are being changed, and the change itself.
 //!
-//! A change locks the room (fair, first come first served), runs on the pool over a view under the
-//! room's own unpublished layers, and submits one batch. The lock is given back when the batch is
-//! *submitted*, so that one room takes many changes per sync of the disk; the caller is answered
-//! when it is published. There is no network inside.
+//! Changes of a room stand in line, first come, first served. One runs on the pool over a view under
+//! the room's own unpublished layers, and submits one batch. The next one's turn comes when the
+//! batch is *submitted*, so that one room takes many changes per sync of the disk; the caller is
+//! answered when it is published. There is no network inside.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,9 +16,9 @@ use heliograph_tables::{
     Completion, Direction, Op, Overlay, Permit, View,
     schema::{ROOM_HEADS, ROOM_NAMES, ROOMS, RoomHead, RoomInfo},
 };
+use heliograph_work::Line;
 use parking_lot::Mutex;
 use ruma_common::{OwnedEventId, OwnedRoomId};
-use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard};
 
 use crate::{Inner, RoomError, Rooms, work::RoomWork};
 
@@ -41,8 +41,8 @@ pub(crate) struct LiveRoom {
     pub(crate) overlay: Overlay,
 }
 
-/// A room's lock; empty until the first change has read the room.
-type Slot = Arc<FairMutex<Option<LiveRoom>>>;
+/// A room and who waits to change it; empty until the first change has read the room.
+type Slot = Arc<Line<Option<LiveRoom>>>;
 
 /// The rooms that were changed lately.
 #[derive(Debug, Default)]
@@ -52,23 +52,22 @@ impl Registry {
     /// Above this many rooms, those that are at rest are dropped before another comes in.
     const SWEEP_ABOVE: usize = 4096;
 
-    /// Waits for the room's lock.
-    async fn lock(&self, room: RoomNum) -> OwnedMutexGuard<Option<LiveRoom>> {
-        let slot = {
-            let mut slots = self.0.lock();
-            if slots.len() > Self::SWEEP_ABOVE {
-                slots.retain(|_, slot| Arc::strong_count(slot) > 1 || !at_rest(slot));
-            }
-            Arc::clone(slots.entry(room).or_default())
-        };
-        slot.lock_owned().await
+    fn slot(&self, room: RoomNum) -> Slot {
+        let mut slots = self.0.lock();
+        if slots.len() > Self::SWEEP_ABOVE {
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1 || !at_rest(slot));
+        }
+        let slot = slots
+            .entry(room)
+            .or_insert_with(|| Arc::new(Line::new(None)));
+        Arc::clone(slot)
     }
 }
 
 /// Whether nothing of the room is on its way to disk.
 fn at_rest(slot: &Slot) -> bool {
-    slot.try_lock()
-        .is_ok_and(|room| room.as_ref().is_none_or(|r| r.overlay.is_empty()))
+    slot.peek(|room| room.as_ref().is_none_or(|r| r.overlay.is_empty()))
+        .unwrap_or(false)
 }
 
 /// The outcome of a change: its answer, and what must be published before it is given.
@@ -78,8 +77,8 @@ struct Changed<T> {
 }
 
 impl Rooms {
-    /// Changes a room: `change` checks and prepares under the room's lock, and what it prepared is
-    /// one batch.
+    /// Changes a room: `change` checks and prepares when it is its turn, and what it prepared is one
+    /// batch.
     ///
     /// # Errors
     /// Those of `change`; [`RoomError::UnknownRoom`] when there is no such room; those of the
@@ -95,13 +94,11 @@ impl Rooms {
         F: FnOnce(&mut RoomWork<'_>) -> Result<T, RoomError> + Send + 'static,
     {
         let permit = self.inner.store.reserve().await?;
-        let mut live = self.inner.live.lock(room).await;
         let inner = Arc::clone(&self.inner);
-        let changed = self
-            .inner
-            .pool
-            .run(move || {
-                let changed = run_change(&inner, &mut live, (room, op), permit, change)?;
+        let slot = self.inner.live.slot(room);
+        let changed = slot
+            .run(&self.inner.pool, move |live| {
+                let changed = run_change(&inner, live, (room, op), permit, change)?;
                 let unpublished = live.as_ref().and_then(|l| l.overlay.newest());
                 Ok::<_, RoomError>((changed, unpublished))
             })

@@ -4,11 +4,13 @@
 //! It must never know Matrix: no room, user, event or error code is named here.
 //!
 //! Entry points: [`Clock`] and [`RandomSource`] (constructor arguments of whatever needs time or
-//! chance), [`Pool`] (where synchronous code runs), [`Worker`] and [`Runner`] (background work),
+//! chance), [`Pool`] (where synchronous code runs), [`Line`] (state that is
+//! changed by one at a time), [`Worker`] and [`Runner`] (background work),
 //! [`Backoff`], [`Shutdown`], and [`runtime`], which builds the one async runtime.
 
 mod backoff;
 mod clock;
+mod line;
 pub mod metric;
 mod pool;
 mod random;
@@ -19,6 +21,7 @@ mod worker;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use line::Line;
 pub use pool::{Pool, PoolError, PoolSettings, panic_message};
 pub use random::{RandomSource, RandomSourceExt, SeededRandom, SharedRandom, SystemRandom};
 pub use runner::{Runner, RunnerError, STOP_DEADLINE, WakeHandle, WorkerState, WorkerStatus};

@@ -120,20 +120,26 @@ impl Pool {
         };
         let thread = self.thread().await?;
         let running = Counted::new(&inner.running);
-        let span = Span::current();
-        let (name, panics) = (inner.name, inner.panics.clone());
+        let (span, pool) = (Span::current(), self.clone());
         let task = spawn_blocking(move || {
             // The permits go back when the closure has ended, not when its caller has read the
             // answer or gone away.
             let _held = (admitted, thread, running);
-            catch_unwind(AssertUnwindSafe(|| span.in_scope(work))).map_err(|payload| {
-                let message = panic_message(&*payload);
-                panics.increment(1);
-                span.in_scope(|| error!(pool = name, message, "synchronous work panicked"));
-                PoolError::Panicked { message }
-            })
+            pool.piece(&span, work)
         });
         task.await.unwrap_or(Err(PoolError::Stopping))
+    }
+
+    /// Runs one of several pieces of work that share a closure of the pool, in the tracing span of
+    /// whoever asked for it: a panic ends this piece and no other.
+    pub(crate) fn piece<T>(&self, span: &Span, work: impl FnOnce() -> T) -> Result<T, PoolError> {
+        catch_unwind(AssertUnwindSafe(|| span.in_scope(work))).map_err(|payload| {
+            let message = panic_message(&*payload);
+            self.inner.panics.increment(1);
+            let pool = self.inner.name;
+            span.in_scope(|| error!(pool, message, "synchronous work panicked"));
+            PoolError::Panicked { message }
+        })
     }
 
     async fn thread(&self) -> Result<OwnedSemaphorePermit, PoolError> {
