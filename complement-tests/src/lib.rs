@@ -7,7 +7,7 @@
 //! Entry points: [`TestServer`] and [`Options`] (a server), [`Client`] (a device of a user),
 //! [`Reader`] (a client that follows everything), [`load`] (many writers, and what must hold after
 //! a crash), [`power`] (what a power cut leaves of a folder), [`Costs`] (what an operation read
-//! and wrote), [`Loaded`] (a server on which much has happened).
+//! and wrote), [`measure`] (what benchmarks of a process share), [`Loaded`] (a server on which much has happened).
 
 #![expect(
     clippy::unwrap_used,
@@ -22,6 +22,7 @@ mod client;
 mod costs;
 mod fixtures;
 pub mod load;
+pub mod measure;
 pub mod power;
 mod reader;
 mod rooms;

@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use heliograph_complement::measure::load_average;
 use load::World;
 use operation::Operation;
 use report::{Pair, Report, Row};
@@ -163,7 +164,7 @@ async fn measure(pair: &mut Pair<Side>, operation: Operation, count: u32) -> Res
 async fn one(side: &mut Side, operation: Operation, count: u32) -> Result<(load::Figure, f64)> {
     side.server.thaw()?;
     let figure = side.world.measure(&side.server, operation, count).await?;
-    let load = process::load_average()?;
+    let load = load_average()?;
     side.server.freeze()?;
     Ok((figure, load))
 }

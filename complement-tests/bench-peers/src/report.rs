@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use heliograph_complement::measure::verdict;
+
 use crate::{Result, load::Figure, operation::Operation};
 
 /// Why an aim is missed, by the name of the operation: `NAME: REASON` a line.
@@ -132,7 +134,7 @@ impl Row {
         writeln!(
             table,
             "| {name} | {ours:.3} | {synapse:.2} | 1/{part:.1} | 1/{aim} | {} |",
-            verdict(name, part >= aim)
+            verdict(MISSED, name, part >= aim)
         )?;
         let load = self.load;
         writeln!(
@@ -146,21 +148,10 @@ impl Row {
 
 fn absolute(table: &mut String, name: &str, pair: Pair<f64>, aim: f64) -> Result<()> {
     let Pair { ours, synapse } = pair;
-    let (part, verdict) = (synapse / ours, verdict(name, ours <= aim));
+    let (part, verdict) = (synapse / ours, verdict(MISSED, name, ours <= aim));
     writeln!(
         table,
         "| {name} | {ours:.2} | {synapse:.2} | 1/{part:.1} | ≤ {aim} | {verdict} |"
     )?;
     Ok(())
-}
-
-/// Whether the aim is met; if not, why.
-fn verdict(name: &str, met: bool) -> String {
-    if met {
-        return "yes".to_owned();
-    }
-    let reason = MISSED
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    format!("**no**: {}", reason.unwrap_or("not looked into yet"))
 }

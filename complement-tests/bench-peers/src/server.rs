@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use heliograph_complement::measure::cpu_seconds;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::interval;
@@ -137,14 +138,14 @@ impl Server {
         Ok(kill_process(Pid::from_child(child), signal)?)
     }
 
-    fn pid(&self) -> Result<i32> {
+    fn pid(&self) -> Result<u32> {
         let child = self.child.as_ref().ok_or("it does not run")?;
-        Ok(i32::try_from(child.id())?)
+        Ok(child.id())
     }
 
     /// CPU seconds used since the server was last started.
     pub(crate) fn cpu(&self) -> Result<f64> {
-        process::cpu_seconds(self.pid()?)
+        Ok(cpu_seconds(self.pid()?)?)
     }
 
     /// Memory now, in MiB.

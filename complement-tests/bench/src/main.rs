@@ -13,6 +13,7 @@
 
 use std::{env, fs, path::PathBuf, process::ExitCode};
 
+use heliograph_complement::measure::load_average;
 use report::Report;
 
 mod curves;
@@ -46,7 +47,7 @@ async fn run() -> Result<()> {
     let (commits, state) = (curves::of_commits(&commits)?, curves::of_divan(&state)?);
     let sync = curves::of_divan(&printed("sync")?)?;
 
-    let begun = process::load_average()?;
+    let begun = load_average()?;
     let starts = vec![
         starts::on_empty_folders().await?,
         starts::on_a_full_folder().await?,
@@ -59,7 +60,7 @@ async fn run() -> Result<()> {
     let accounts = syncs::measure().await?;
     let report = Report {
         machine: process::machine()?,
-        load: [begun, process::load_average()?],
+        load: [begun, load_average()?],
         sends,
         starts,
         accounts,

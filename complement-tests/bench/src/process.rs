@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use heliograph_complement::measure::cpu_seconds;
 use tokio::time::interval;
 
 use crate::Result;
@@ -31,22 +32,6 @@ pub(crate) async fn rest(pid: u32) -> Result<f64> {
     Ok(before)
 }
 
-/// CPU seconds that all threads of a process have used, those that ended too.
-///
-/// Linux counts them in hundredths of a second.
-fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name of the program, in brackets, may hold spaces.
-    let (_, fields) = stat.rsplit_once(") ").ok_or("no such /proc/PID/stat")?;
-    // utime and stime: the 14th and 15th field, the 12th and 13th after the name.
-    let mut ticks = 0.0;
-    for field in fields.split(' ').skip(11).take(2) {
-        ticks += field.parse::<f64>()?;
-    }
-    let per_second = u32::try_from(rustix::param::clock_ticks_per_second())?;
-    Ok(ticks / f64::from(per_second))
-}
-
 /// How often the threads of a process have given up their core to wait, those left out that ended.
 pub(crate) fn waits(pid: u32) -> Result<u32> {
     let mut waits = 0;
@@ -60,13 +45,6 @@ pub(crate) fn waits(pid: u32) -> Result<u32> {
         waits += line.unwrap_or("0").trim().parse::<u32>()?;
     }
     Ok(waits)
-}
-
-/// The load average of the machine over the last minute.
-pub(crate) fn load_average() -> Result<f64> {
-    let text = fs::read_to_string("/proc/loadavg")?;
-    let first = text.split(' ').next().ok_or("an empty /proc/loadavg")?;
-    Ok(first.parse()?)
 }
 
 /// The machine and the compiler, in words.

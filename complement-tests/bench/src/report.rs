@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use heliograph_complement::measure::verdict;
+
 use crate::{
     Result,
     curves::{Commit, Curve},
@@ -71,7 +73,7 @@ impl Report {
             };
             let (ours, floor, aim) = (compared.ours, compared.floor, compared.aim);
             let ratio = ours.cpu / floor.cpu;
-            let verdict = verdict(&format!("send, {name}"), ratio <= aim);
+            let verdict = verdict(MISSED, &format!("send, {name}"), ratio <= aim);
             writeln!(
                 text,
                 "| {name} | CPU s for 1,000 | {:.3} | {:.3} | {ratio:.2} | ≤ {aim:.0} | {verdict} |\n\
@@ -106,7 +108,7 @@ impl Report {
             let [fastest, slowest] =
                 [fastest, slowest].map(|time| time.copied().unwrap_or(f64::NAN));
             let median = starts.median();
-            let verdict = verdict(&format!("start on {folder}"), median <= aim);
+            let verdict = verdict(MISSED, &format!("start on {folder}"), median <= aim);
             writeln!(
                 text,
                 "| {folder} | {median:.1} | {fastest:.1} | {slowest:.1} | ≤ {aim:.0} | {verdict} |"
@@ -261,17 +263,6 @@ fn time(nanoseconds: f64) -> String {
         usize::from(value < 100.0)
     };
     format!("{value:.digits$} {name}")
-}
-
-/// Whether the aim is met; if not, why.
-fn verdict(name: &str, met: bool) -> String {
-    if met {
-        return "yes".to_owned();
-    }
-    let reason = MISSED
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    format!("**no**: {}", reason.unwrap_or("not looked into yet"))
 }
 
 #[cfg(test)]

@@ -162,6 +162,9 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             \"contains_url\":null}}}\0a\0@a:b",
         "{\"account_data\":{\"not_types\":[\"*\"],\"contains_url\":true,\"rooms\":null},\
             \"presence\":{\"x\":1.5}}\0aa\0",
+        "{\"account_data\":{\"types\":[\"*.name\"]},\"room\":{\"state\":{\"types\":[\"m*room*name\"]},\
+            \"timeline\":{\"not_types\":[\"m.*.na*e\"]}}}\0m.room.name.x\0@a:b",
+        "{\"account_data\":{\"types\":[\"*aa\"]},\"room\":{\"state\":{\"types\":[\"a*ba*\"]}}}\0abaa\0",
         "[]",
         "{\"event_format\":\"x\"}",
     ]

@@ -77,7 +77,7 @@ fn number(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |n, byte| (n << 8) | u64::from(*byte))
 }
 
-/// Tokens of both kinds, whole and cut.
+/// Tokens of both kinds, whole, cut, and with something about them.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let sync = SyncToken {
         epoch: 1,
@@ -87,9 +87,13 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         ephemeral: 7,
     };
     let page = PaginationToken(TimelineKey::FIRST);
-    let mut seeds: Vec<Vec<u8>> = [sync.encode(), page.encode(), "s1_".into(), "t1_AA==".into()]
-        .map(String::into_bytes)
-        .into();
+    let tokens = [sync.encode(), page.encode(), "s1_".into(), "t1_AA==".into()];
+    let near = tokens.iter().flat_map(|token| {
+        let tails = ["", " ", "\n", "=", "A", "\0"].map(|tail| format!("{token}{tail}"));
+        let heads = [" ", "s1_", "t"].map(|head| format!("{head}{token}"));
+        [tails.as_slice(), &heads].concat()
+    });
+    let mut seeds: Vec<Vec<u8>> = near.map(String::into_bytes).collect();
     seeds.push((0..40).collect());
     seeds
 }

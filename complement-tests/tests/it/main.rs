@@ -14,6 +14,7 @@ mod bad_input;
 mod costs;
 mod crashes;
 mod history;
+mod limits;
 mod rooms;
 mod sync;
 mod transport;

@@ -242,7 +242,7 @@ async fn sending_needs_power_and_membership() {
 }
 
 #[tokio::test]
-async fn contents_come_back_as_they_were_and_too_much_is_refused() {
+async fn contents_come_back_as_they_were_and_no_other_numbers_than_integers() {
     let server = TestServer::usual().await;
     let alice = server.user("alice").await;
     let room = alice.create_public_room().await;
@@ -257,42 +257,48 @@ async fn contents_come_back_as_they_were_and_too_much_is_refused() {
         read["room_id"], room,
         "SYN-39: the room is named outside of syncs"
     );
-    for (length, status) in [(255, 200), (256, 400)] {
-        let to = path(&["rooms", &room, "send", "test.long", &"t".repeat(length)]);
-        let answer = alice.put(&to, json!({})).await;
-        assert_eq!(answer.status, status, "an id of {length} bytes");
-    }
     let send = |kind: &str| path(&["rooms", &room, "send", kind, &alice.transaction()]);
     for number in ["1.5", "9007199254740992", "-9007199254740992", "1e3"] {
         let body = format!("{{\"number\":{number}}}").into_bytes();
         let answer = alice.raw("PUT", &send("test.number"), Some(body)).await;
         answer.refused(400, "M_BAD_JSON", &format!("EVT-12: {number}"));
     }
-    let large = alice
-        .put(&send("test.large"), json!({ "x": "y".repeat(64_000) }))
-        .await;
-    large.ok("EVT-10: an event under the limit");
-    let larger = alice
-        .put(&send("test.large"), json!({ "x": "y".repeat(65_536) }))
-        .await;
-    larger.refused(413, "M_TOO_LARGE", "EVT-10");
-    alice.send(&room, &"t".repeat(255), json!({})).await;
-    let long = alice.put(&send(&"t".repeat(256)), json!({})).await;
-    assert!(
-        [400, 413].contains(&long.status),
-        "EVT-11: a type of 256 bytes: {}",
-        long.text
-    );
-    alice
-        .set_state(&room, "test.key", &"k".repeat(255), json!({}))
-        .await;
-    let key = path(&["rooms", &room, "state", "test.key", &"k".repeat(256)]);
-    let long = alice.put(&key, json!({})).await;
-    assert!(
-        [400, 413].contains(&long.status),
-        "EVT-11: a key of 256 bytes: {}",
-        long.text
-    );
+}
+
+#[tokio::test]
+async fn an_event_that_was_read_before_is_redacted_wherever_it_is_read_again() {
+    let server = TestServer::usual().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let room = alice.create_public_room().await;
+    bob.join(&room).await;
+    let before = alice.sync_token().await;
+    let event = bob.say(&room, "a secret").await;
+    // Every way of reading, so that whatever is kept of an event is kept.
+    let read = async || {
+        let (since, history) = (
+            alice.sync(&format!("since={before}")).await,
+            alice.whole_history(&room, "b", 50).await,
+        );
+        let timeline = &since["rooms"]["join"][&room]["timeline"]["events"];
+        let whole = alice.sync("").await["rooms"]["join"][&room]["timeline"]["events"].clone();
+        let mut found = vec![alice.event(&room, &event).await];
+        for events in [timeline, &Value::Array(history), &whole] {
+            let events = events.as_array().unwrap();
+            let same = events.iter().find(|e| e["event_id"] == event);
+            found.push(same.expect("the event is there").clone());
+        }
+        found
+    };
+    for event in read().await {
+        assert_eq!(event["content"]["body"], "a secret", "EVT-23: before");
+        assert!(event["unsigned"]["redacted_because"].is_null(), "SYN-42");
+    }
+    let redaction = bob.redact(&room, &event).await;
+    for event in read().await {
+        assert_eq!(event["content"], json!({}), "EVT-24: {event}");
+        let because = &event["unsigned"]["redacted_because"];
+        assert_eq!(because["event_id"], redaction, "SYN-42: {event}");
+    }
 }
 
 #[tokio::test]
@@ -406,4 +412,38 @@ async fn state_is_read_whole_and_by_key() {
         Some(2),
         "EVT-17"
     );
+}
+
+#[tokio::test]
+async fn rooms_that_set_the_same_keys_in_another_order_keep_them_apart() {
+    let server = TestServer::usual().await;
+    let alice = server.user("alice").await;
+    let keys = ["a", "b", "c", "d"];
+    let rooms = [
+        alice.create_public_room().await,
+        alice.create_public_room().await,
+    ];
+    for (number, room) in rooms.iter().enumerate() {
+        for key in 0..keys.len() {
+            // The second room numbers its keys from the other end.
+            let key = keys[if number == 0 {
+                key
+            } else {
+                keys.len() - 1 - key
+            }];
+            let content = json!({ "is": format!("{number}{key}") });
+            alice.set_state(room, "test.key", key, content).await;
+        }
+    }
+    for (number, room) in rooms.iter().enumerate() {
+        for key in keys {
+            let to = path(&["rooms", room, "state", "test.key", key]);
+            let content = alice.get(&to).await.ok("EVT-16");
+            assert_eq!(content["is"], format!("{number}{key}"), "EVT-16: {key}");
+        }
+        let all = path(&["rooms", room, "state"]);
+        let all = alice.get(&all).await.ok("EVT-15");
+        let set = |event: &&Value| event["type"] == "test.key";
+        assert_eq!(all.as_array().unwrap().iter().filter(set).count(), 4);
+    }
 }

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use layout::Layout;
 use layout::{slice, str_at};
-pub use stored::StoredPdu;
+pub use stored::{CorruptPdu, StoredPdu};
 
 use crate::{
     hashing::{has_its_hash, id_of_hash, redact, sha256, signed_form},

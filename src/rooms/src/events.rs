@@ -59,7 +59,7 @@ impl Events {
     /// An event for the rules.
     ///
     /// The content of an event that was redacted may still be whole here: what clients get is
-    /// made in [`crate::serving`].
+    /// made by the presenter of events.
     pub fn pdu(&self, view: &View, room: RoomNum, idx: EventIdx) -> Result<Arc<Pdu>, RoomError> {
         if let Some(pdu) = self.pdus.get(&(room, idx)) {
             return Ok(pdu);
@@ -128,5 +128,65 @@ impl Events {
             .map(|row| row.0)
             .filter(|(r, _)| *r == room)
             .map(|(_, idx)| idx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heliograph_tables::{
+        Batch, Op, Store,
+        codec::Plain,
+        mem::MemStore,
+        schema::{EVENT_STATUS, EventStatus, Standing, StateRoot},
+    };
+
+    use super::*;
+
+    fn status(auth_gen: u32) -> EventStatus {
+        EventStatus {
+            standing: Standing::Accepted,
+            state_before: StateRoot::EMPTY,
+            state_after: None,
+            timeline: None,
+            position: None,
+            redacted_by: None,
+            replaces: None,
+            auth_gen,
+            auth_events: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_one_room_is_not_taken_for_anothers() {
+        let (store, idx) = (MemStore::new(), EventIdx(1));
+        let rooms = [(RoomNum(1), 5), (RoomNum(2), 9)];
+        let mut batch = Batch::new(Op::Other);
+        for (room, number) in rooms {
+            batch.put(&EVENT_STATUS, &(room, idx), &status(number));
+            let key = (room, Tail::from("key"));
+            batch.put(&STATE_KEY_NUMS, &key, &Plain(StateKeyNum(number)));
+        }
+        store.submit(store.try_reserve().unwrap(), batch).unwrap();
+        let (events, view) = (Events::new(100), store.view(Op::Other));
+        for _ in 0..2 {
+            for (room, number) in rooms {
+                assert_eq!(events.auth_gen(&view, room, idx).unwrap(), number);
+                let key = events.state_key(&view, room, "key").unwrap();
+                assert_eq!(key, Some(StateKeyNum(number)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_key_without_a_number_is_asked_for_again() {
+        let (store, events, room) = (MemStore::new(), Events::new(100), RoomNum(1));
+        let none = events.state_key(&store.view(Op::Other), room, "key");
+        assert_eq!(none.unwrap(), None);
+        let mut batch = Batch::new(Op::Other);
+        let key = (room, Tail::from("key"));
+        batch.put(&STATE_KEY_NUMS, &key, &Plain(StateKeyNum(3)));
+        store.submit(store.try_reserve().unwrap(), batch).unwrap();
+        let found = events.state_key(&store.view(Op::Other), room, "key");
+        assert_eq!(found.unwrap(), Some(StateKeyNum(3)));
     }
 }

@@ -211,6 +211,10 @@ impl State {
         self.since = at;
         self.by_position.clear();
         self.by_room.clear();
+        // What was trimmed may have brought somebody into a room.
+        for watched in self.users.values_mut() {
+            watched.ready = false;
+        }
         for user in self.users.keys().copied().collect::<Vec<_>>() {
             self.wake(user);
         }
@@ -288,7 +292,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use heliograph_tables::{Batch, Op, mem::MemStore};
+    use heliograph_tables::{Batch, Op, Permit, Submitted, View, mem::MemStore, store::Reserve};
 
     use super::*;
 
@@ -341,6 +345,66 @@ mod tests {
         tracker.catch_up().unwrap();
         assert!(inside.has_changed().unwrap());
         assert!(!outside.has_changed().unwrap());
+    }
+
+    /// A store whose log was trimmed up to a position.
+    struct Trimmed(MemStore, Position);
+
+    impl Store for Trimmed {
+        fn view(&self, op: Op) -> View {
+            self.0.view(op)
+        }
+
+        fn reserve(&self) -> Reserve<'_> {
+            self.0.reserve()
+        }
+
+        fn submit(&self, permit: Permit, batch: Batch) -> Result<Submitted, StoreError> {
+            self.0.submit(permit, batch)
+        }
+
+        fn published(&self) -> watch::Receiver<Position> {
+            self.0.published()
+        }
+
+        fn log_after(&self, after: Position, limit: usize) -> Result<Read, StoreError> {
+            if after < self.1 {
+                return Ok(Read::Trimmed);
+            }
+            self.0.log_after(after, limit)
+        }
+
+        fn epoch(&self) -> u64 {
+            self.0.epoch()
+        }
+    }
+
+    #[test]
+    fn a_trimmed_log_is_caught_up_from_the_indexes() {
+        let store = Arc::new(Trimmed(MemStore::new(), Position(3)));
+        let tracker = Tracker::new(Arc::<Trimmed>::clone(&store), 8);
+        let watch = |rooms: &[u32]| {
+            let rooms: HashSet<RoomNum> = rooms.iter().copied().map(RoomNum).collect();
+            tracker.watch(UserNum(1), || Ok::<_, ()>(rooms)).unwrap()
+        };
+        let mut waiting = watch(&[]);
+        for room in 1..=3 {
+            touch(&store.0, room);
+        }
+        tracker.catch_up().unwrap();
+        assert_eq!(tracker.rooms_after(Position(2), 8), None, "from before");
+        assert_eq!(tracker.rooms_after(Position(3), 8), Some(vec![]));
+        assert!(waiting.has_changed().unwrap(), "there may be news");
+        // Meanwhile the user came into room 7, of which the log tells no more.
+        waiting = watch(&[7]);
+        touch(&store.0, 7);
+        tracker.catch_up().unwrap();
+        assert_eq!(
+            tracker.rooms_after(Position(3), 8),
+            Some(vec![RoomNum(7)]),
+            "what follows is taken in"
+        );
+        assert!(waiting.has_changed().unwrap(), "woken by the new room");
     }
 
     #[test]

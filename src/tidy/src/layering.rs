@@ -50,7 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("testkit", &["core", "work", "tables", "storage"]),
     ("complement", &[]),
     ("bench", &["complement"]),
-    ("bench-peers", &["storage"]),
+    ("bench-peers", &["storage", "complement"]),
     (
         "loader",
         &["core", "work", "tables", "storage", "accounts", "rooms"],

@@ -129,7 +129,7 @@ impl<S: Send + 'static> Line<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::{SyncSender, sync_channel};
 
     use futures_util::{future::join_all, poll};
 
@@ -144,19 +144,20 @@ mod tests {
         })
     }
 
-    /// A line whose state somebody works on until the sender is told or dropped.
-    async fn held() -> (Arc<Line<Vec<usize>>>, Sender<()>, impl Future) {
+    /// A line whose state somebody works on until the sender is dropped, and the work's future.
+    async fn held() -> (Arc<Line<Vec<usize>>>, SyncSender<()>, impl Future) {
         let line = Arc::new(Line::new(Vec::new()));
-        let (release, released) = channel::<()>();
+        let (release, released) = sync_channel::<()>(0);
         let (begun, has_begun) = oneshot::channel();
         let task = Arc::clone(&line);
-        let holder = tokio::spawn(async move {
+        let mut holder = Box::pin(async move {
             task.run(&pool(), move |_| {
                 begun.send(()).unwrap();
                 released.recv().ok();
             })
             .await
         });
+        assert!(poll!(&mut holder).is_pending());
         has_begun.await.unwrap();
         (line, release, holder)
     }
@@ -232,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_pool_refuses_and_leaves_nothing_in_line() {
-        let (release, released) = channel::<()>();
+        let (release, released) = sync_channel::<()>(0);
         let full = Pool::new(PoolSettings {
             name: "full",
             threads: 1,
