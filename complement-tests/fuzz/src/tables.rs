@@ -64,6 +64,9 @@ pub(crate) const ALL: &[Rows] = tables![
     ROOM_HEADS,
     TIMELINE,
     LIVE_EVENTS,
+    ALIASES,
+    ROOM_ALIASES,
+    PUBLISHED_ROOMS,
     // Users in rooms.
     USER_ROOMS,
     RECEIPTS,

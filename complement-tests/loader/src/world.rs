@@ -160,6 +160,8 @@ impl World {
             topic: None,
             invite: Vec::new(),
             is_direct: false,
+            alias: None,
+            published: false,
             creator_profile: nothing(),
         };
         let id = self.rooms.create(creator.sender.clone(), new).await?;

@@ -20,6 +20,10 @@ pub(crate) fn room_error(error: RoomError) -> ApiError {
         }
         RoomError::BadContent(text) => ApiError::bad_json(text),
         RoomError::TooLarge(text) => ApiError::new(ErrCode::M_TOO_LARGE, text),
+        error @ RoomError::UnknownAlias => ApiError::not_found(error.to_string()),
+        error @ RoomError::AliasTaken => ApiError::new(ErrCode::M_ROOM_IN_USE, error.to_string()),
+        RoomError::BadAlias(text) => ApiError::new(ErrCode::M_BAD_ALIAS, text),
+        RoomError::InvalidAlias(text) => ApiError::invalid_param(text),
         RoomError::UnsupportedVersion => ApiError::new(
             ErrCode::M_UNSUPPORTED_ROOM_VERSION,
             "This server does not make rooms of that version",

@@ -7,7 +7,7 @@ use heliograph_http::{ApiError, DeviceIdentity};
 use heliograph_rooms::{Reader, RoomError, Rooms, RoomsView};
 use heliograph_tables::{Op, Store, View};
 use heliograph_work::Pool;
-use ruma_common::{EventId, OwnedRoomId, RoomId};
+use ruma_common::{EventId, OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId};
 
 use crate::errors::room_error;
 
@@ -85,20 +85,57 @@ impl RoomsState {
             .map_err(room_error)
     }
 
+    /// The room that a path names by its id or by an alias.
+    ///
+    /// # Errors
+    /// `M_NOT_FOUND` when the alias leads nowhere, `M_INVALID_PARAM` for what is neither.
+    pub(crate) async fn id_or_alias(&self, name: &str) -> Result<OwnedRoomId, ApiError> {
+        if !name.starts_with('#') {
+            return OwnedRoomId::try_from(name)
+                .map_err(|_| ApiError::invalid_param("That is neither a room id nor an alias"));
+        }
+        let alias = RoomAliasId::parse(name)
+            .map_err(|_| ApiError::invalid_param("That is no room alias"))?;
+        self.alias(alias).await
+    }
+
+    /// The room that an alias leads to.
+    ///
+    /// # Errors
+    /// `M_NOT_FOUND`.
+    pub(crate) async fn alias(&self, alias: OwnedRoomAliasId) -> Result<OwnedRoomId, ApiError> {
+        self.look(Op::ReadState, move |rooms| {
+            let room = rooms.alias(&alias)?.ok_or(RoomError::UnknownAlias)?;
+            rooms.room_id(room)
+        })
+        .await
+    }
+
+    /// Reads rooms for anybody.
+    pub(crate) async fn look<T, F>(&self, op: Op, look: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&RoomsView<'_>) -> Result<T, RoomError> + Send + 'static,
+    {
+        let this = self.clone();
+        let answer = self.pool.run(move || {
+            let view = this.store.view(op);
+            look(&this.rooms.at(&view))
+        });
+        answer
+            .await
+            .map_err(|error| room_error(error.into()))?
+            .map_err(room_error)
+    }
+
     /// The number of a room, for a change.
     pub(crate) async fn room_num(&self, op: Op, room_id: &RoomId) -> Result<RoomNum, ApiError> {
         if let Some(known) = self.rooms.cached_num(room_id) {
             return Ok(known);
         }
-        let (this, room_id) = (self.clone(), room_id.to_owned());
-        let found = self.pool.run(move || {
-            let view = this.store.view(op);
-            known_room(&this.rooms.at(&view), &room_id)
-        });
-        found
+        let room_id = room_id.to_owned();
+        self.look(op, move |rooms| known_room(rooms, &room_id))
             .await
-            .map_err(|error| room_error(error.into()))?
-            .map_err(room_error)
     }
 }
 

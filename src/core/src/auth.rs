@@ -92,6 +92,8 @@ pub struct PowerLevels {
     users_default: i64,
     events: BTreeMap<String, i64>,
     events_default: i64,
+    state_default: i64,
+    invite: i64,
     redact: i64,
     /// Creators stand above all levels, where the version says so.
     above_all: HashSet<OwnedUserId>,
@@ -120,6 +122,8 @@ impl PowerLevels {
                 users_default: 0,
                 events: BTreeMap::new(),
                 events_default: 0,
+                state_default: 0,
+                invite: 0,
                 redact: 50,
                 above_all,
             });
@@ -146,6 +150,8 @@ impl PowerLevels {
                 .map(|(kind, level)| (kind.to_string(), i64::from(level)))
                 .collect(),
             events_default: field("events_default", 0)?,
+            state_default: field("state_default", 50)?,
+            invite: field("invite", 0)?,
             redact: field("redact", 50)?,
             above_all: if privileged { creators } else { HashSet::new() },
         })
@@ -166,6 +172,25 @@ impl PowerLevels {
                 .copied()
                 .unwrap_or(self.events_default),
         )
+    }
+
+    /// Whether a user may send state events of a type.
+    pub fn user_can_set(&self, user: &UserId, event_type: &str) -> bool {
+        let level = self.events.get(event_type).copied();
+        self.reaches(user, level.unwrap_or(self.state_default))
+    }
+
+    /// Whether a user may invite others.
+    pub fn user_can_invite(&self, user: &UserId) -> bool {
+        self.reaches(user, self.invite)
+    }
+
+    /// Those who may invite and have a power of their own.
+    pub fn named_inviters(&self) -> impl Iterator<Item = &UserId> {
+        let named = self.users.iter();
+        let of_users = named.filter(|(_, level)| **level >= self.invite);
+        let above_all = self.above_all.iter().map(|user| &**user);
+        above_all.chain(of_users.map(|(user, _)| &**user))
     }
 
     /// Whether a user may redact events of others.

@@ -5,7 +5,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::ids::{Position, TimelineKey};
+use crate::ids::{Position, RoomNum, TimelineKey};
 
 /// A text that is no token of the kind asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +86,46 @@ impl PaginationToken {
     }
 }
 
+/// A place in the published directory: just after, or just before, a room as large as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectoryToken {
+    /// Whether the page is of the rooms before.
+    pub backward: bool,
+    /// How many members the room had.
+    pub joined: u32,
+    /// The room.
+    pub room: RoomNum,
+}
+
+impl DirectoryToken {
+    /// The token as clients hold it.
+    pub fn encode(&self) -> String {
+        let mut bytes = vec![u8::from(self.backward)];
+        bytes.extend(self.joined.to_be_bytes());
+        bytes.extend(self.room.0.to_be_bytes());
+        format!("d1_{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// [`BadToken`] when it is none of these.
+    pub fn decode(text: &str) -> Result<Self, BadToken> {
+        let [backward, numbers @ ..] = body::<9>(text, "d1_")?;
+        let (joined, room) = numbers.split_at(4);
+        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_be_bytes);
+        Ok(Self {
+            backward: match backward {
+                0 => false,
+                1 => true,
+                _ => return Err(BadToken),
+            },
+            joined: number(joined),
+            room: RoomNum(number(room)),
+        })
+    }
+}
+
 /// The bytes of a token of one kind.
 fn body<const N: usize>(text: &str, kind: &str) -> Result<[u8; N], BadToken> {
     let text = text.strip_prefix(kind).ok_or(BadToken)?;
@@ -114,6 +154,8 @@ mod tests {
             let page = PaginationToken(TimelineKey { segment: f[0], index });
             prop_assert_eq!(PaginationToken::decode(&page.encode()), Ok(page));
             prop_assert!(SyncToken::decode(&page.encode()).is_err());
+            let room = DirectoryToken { backward: f[0] % 2 == 1, joined: index, room: RoomNum(index) };
+            prop_assert_eq!(DirectoryToken::decode(&room.encode()), Ok(room));
         }
 
         #[test]

@@ -72,6 +72,8 @@ codes! {
     M_INVALID_USERNAME = BAD_REQUEST;
     /// The room alias is taken.
     M_ROOM_IN_USE = BAD_REQUEST;
+    /// An alias in an event does not lead to the event's room.
+    M_BAD_ALIAS = BAD_REQUEST;
     /// The initial state of a room is not valid.
     M_INVALID_ROOM_STATE = BAD_REQUEST;
     /// The server does not support this room version.

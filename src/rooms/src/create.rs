@@ -13,13 +13,15 @@ use heliograph_core::{
     room_version::RoomVersion,
 };
 use heliograph_tables::{
-    Batch, Op, Overlay, View,
-    schema::{EventLocal, ROOMS, RoomHead, RoomInfo, Standing, StateRoot},
+    Batch, Op, Overlay, Record, View,
+    batch::PRESENT,
+    schema::{EventLocal, PUBLISHED_ROOMS, ROOMS, RoomHead, RoomInfo, Standing, StateRoot},
 };
-use ruma_common::{OwnedRoomId, OwnedUserId, RoomId};
+use ruma_common::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId};
 
 use crate::{
     Draft, Inner, RoomError, Rooms, Sender,
+    aliases::{check_local, name_view, put_alias, submit_names},
     append::{NewEvent, Place},
     live::LiveRoom,
     work::RoomWork,
@@ -68,6 +70,10 @@ pub struct NewRoom {
     pub invite: Vec<OwnedUserId>,
     /// Whether the invites are to a direct chat.
     pub is_direct: bool,
+    /// The alias of this server that leads to it, which becomes its main one.
+    pub alias: Option<OwnedRoomAliasId>,
+    /// Whether it is in the published directory.
+    pub published: bool,
     /// The creator's profile, as it stands in the member event.
     pub creator_profile: Value,
 }
@@ -81,17 +87,23 @@ impl Rooms {
     pub async fn create(&self, sender: Sender, new: NewRoom) -> Result<OwnedRoomId, RoomError> {
         let permit = self.inner.store.reserve().await?;
         let inner = Arc::clone(&self.inner);
-        let (id, completion) = self
-            .inner
-            .pool
-            .run(move || {
+        let pool = &self.inner.pool;
+        let (id, submitted) = if new.alias.is_some() {
+            let made = self.inner.names.run(pool, move |overlay| {
+                let view = name_view(&inner, overlay, Op::CreateRoom);
+                let (id, batch) = build(&inner, &view, &sender, &new)?;
+                Ok::<_, RoomError>((id, submit_names(&inner, overlay, permit, batch)?))
+            });
+            made.await??
+        } else {
+            let made = pool.run(move || {
                 let view = inner.store.view(Op::CreateRoom);
                 let (id, batch) = build(&inner, &view, &sender, &new)?;
-                let submitted = inner.store.submit(permit, batch)?;
-                Ok::<_, RoomError>((id, submitted.completion))
-            })
-            .await??;
-        completion.published().await?;
+                Ok::<_, RoomError>((id, inner.store.submit(permit, batch)?))
+            });
+            made.await??
+        };
+        submitted.completion.published().await?;
         Ok(id)
     }
 }
@@ -166,6 +178,14 @@ fn build(
         local: Some(local.clone()),
         place: Place::Newest,
     })?;
+    if let Some(alias) = &new.alias {
+        check_local(inner, alias)?;
+        put_alias(view, &mut work.batch, alias, (room, sender.user))?;
+    }
+    if new.published {
+        work.batch.put(&PUBLISHED_ROOMS, &room, &PRESENT);
+        work.batch.record(Record::Published { room });
+    }
     fill(&mut work, sender, new, &local)?;
     let (batch, _) = work.finish().ok_or(RoomError::Inconsistent("empty room"))?;
     Ok((id, batch))
@@ -266,6 +286,10 @@ fn fill(
         state("m.room.member", sender.user_id.as_str(), member),
         state("m.room.power_levels", "", power_levels(sender, new)),
     ];
+    if let Some(alias) = &new.alias {
+        let content = Value::object([("alias", Value::from(alias.as_str()))]);
+        events.push(state("m.room.canonical_alias", "", content));
+    }
     events.extend(preset_state(new));
     events.extend(new.initial_state.iter().cloned());
     if let Some(name) = &new.name {

@@ -30,6 +30,18 @@ pub enum RoomError {
     /// The event, or a string in it, is over the spec's limit.
     #[error("{0}")]
     TooLarge(String),
+    /// No alias of this server is so called.
+    #[error("alias not found")]
+    UnknownAlias,
+    /// The alias leads to a room already.
+    #[error("the alias is taken")]
+    AliasTaken,
+    /// An alias of an event does not lead to the event's room.
+    #[error("{0}")]
+    BadAlias(String),
+    /// A text is no alias, or not one that can be set here.
+    #[error("{0}")]
+    InvalidAlias(String),
     /// The room version is not one that this server makes rooms with.
     #[error("unsupported room version")]
     UnsupportedVersion,

@@ -6,14 +6,17 @@
 //! Entry points: [`Rooms`] (changes, one writer a room), [`RoomsView`] (reading at one moment),
 //! [`state`] (the trees and resolution).
 
+mod aliases;
 mod append;
 mod content;
 mod create;
+mod directory;
 mod draft;
 mod error;
 mod events;
 mod foreign;
 mod history;
+mod join_rules;
 mod live;
 mod loading;
 mod membership;
@@ -26,6 +29,7 @@ mod rooms_view;
 mod send;
 mod serving;
 pub mod state;
+mod summary;
 mod typing;
 mod visibility;
 mod work;
@@ -33,25 +37,30 @@ mod work;
 use std::sync::{Arc, atomic::AtomicU64};
 
 use heliograph_core::signing::Signer;
-use heliograph_tables::{Store, interner::Interner};
-use heliograph_work::{Pool, RandomSourceExt, SharedClock, SharedRandom};
+use heliograph_tables::{Overlay, Store, interner::Interner};
+use heliograph_work::{Line, Pool, RandomSourceExt, SharedClock, SharedRandom};
 
 pub use create::{InitialState, NewRoom, Preset};
+pub use directory::{DirectoryPage, DirectoryQuery};
 pub use draft::Draft;
 pub use error::RoomError;
 pub use events::Events;
 pub use foreign::{Outcome, Submission};
 pub use history::{Page, PageRequest, after, place_of_position};
+pub use join_rules::JoinRules;
 pub use membership::{Action, MembershipChange};
 pub use reading::StateReader;
 pub use receipts::{ReceiptPlace, ReceiptRow, ReceiptType, since as receipts_since};
 pub use rooms_view::RoomsView;
 pub use send::{Sender, Transaction};
 pub use serving::{Presenter, Reader, SharedEvent, push_string};
+pub use summary::RoomSummary;
 pub use typing::Typing;
 pub use visibility::{HistoryVisibility, Visibility};
 
 use crate::{
+    aliases::Names,
+    directory::Directory,
     live::Registry,
     serving::{SharedEvents, Statuses},
     state::States,
@@ -104,6 +113,8 @@ pub(crate) struct Inner {
     pub(crate) states: States,
     pub(crate) live: Registry,
     pub(crate) typing: Typing,
+    pub(crate) names: Names,
+    pub(crate) directory: Directory,
     /// The time that the last create event was given, milliseconds since the Unix epoch.
     pub(crate) last_create_ms: AtomicU64,
 }
@@ -133,6 +144,8 @@ impl Rooms {
                 states: States::new(settings.node_cache),
                 live: Registry::default(),
                 typing: Typing::default(),
+                directory: Directory::default(),
+                names: Names::new(Line::new(Overlay::default())),
                 last_create_ms: AtomicU64::new(0),
             }),
         }

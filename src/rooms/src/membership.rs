@@ -1,4 +1,4 @@
-//! Membership: invite, join, leave, kick, ban, unban, forget.
+//! Membership: invite, join, knock, leave, kick, ban, unban, forget.
 //!
 //! <https://spec.matrix.org/v1.19/client-server-api/#room-membership>
 
@@ -31,6 +31,8 @@ pub struct MembershipChange {
 pub enum Action {
     /// Join, also on an invite.
     Join,
+    /// Ask to be let in.
+    Knock,
     /// Invite someone.
     Invite,
     /// Leave, or reject an invite, or take a knock back.
@@ -102,10 +104,16 @@ impl RoomWork<'_> {
             return Ok(None);
         };
         let mut content = match membership {
-            Membership::Join | Membership::Invite => change.profile,
+            Membership::Join | Membership::Invite | Membership::Knock => change.profile,
             _ => Value::object::<&str, _>([]),
         };
         content.insert("membership", Value::from(membership.as_str()));
+        if change.action == Action::Join
+            && let Some(user) = self.authorising_user(sender, before)?
+        {
+            let user = Value::from(user.as_str());
+            content.insert("join_authorised_via_users_server", user);
+        }
         if let Some(reason) = change.reason {
             content.insert("reason", Value::from(reason.as_str()));
         }
@@ -140,6 +148,10 @@ fn next_membership(
             return Ok(None);
         }
         (Action::Join, _) => Membership::Join,
+        (Action::Knock, Some(Membership::Join | Membership::Invite)) => {
+            return forbidden("the user may come in without knocking");
+        }
+        (Action::Knock, _) => Membership::Knock,
         (Action::Invite, Some(Membership::Join)) => {
             return forbidden("the user is already in the room");
         }

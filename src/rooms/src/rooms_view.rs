@@ -1,6 +1,7 @@
 //! Reading rooms at one moment.
 
 use heliograph_core::{
+    auth::PowerLevels,
     ids::{EventIdx, Position, RoomNum, TimelineKey, UserNum},
     room_version::RoomVersion,
 };
@@ -40,6 +41,21 @@ impl Rooms {
 impl<'a> RoomsView<'a> {
     pub(crate) const fn new(inner: &'a Inner, view: &'a View) -> Self {
         Self { inner, view }
+    }
+
+    pub(crate) const fn view(&self) -> &'a View {
+        self.view
+    }
+
+    /// The power levels of a room as it stands.
+    pub(crate) fn power_levels(&self, room: RoomNum) -> Result<PowerLevels, RoomError> {
+        let head = self.head(room)?;
+        let state = self.state(room);
+        let levels = state.pdu(head.state, "m.room.power_levels", "")?;
+        let create = state.pdu(head.state, "m.room.create", "")?;
+        let create = create.ok_or(RoomError::Inconsistent("a room without a create event"))?;
+        PowerLevels::new(self.version(room)?, levels.as_deref(), &create)
+            .map_err(|error| RoomError::Forbidden(error.to_string()))
     }
 
     /// The number of a room that this server knows.

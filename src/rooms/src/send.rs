@@ -88,6 +88,9 @@ impl Rooms {
         };
         crate::content::check_state(&event_type, &state_key, &content)?;
         self.change(room, op, move |work| {
+            if event_type == "m.room.canonical_alias" && state_key.is_empty() {
+                work.check_canonical(&content)?;
+            }
             if let Some(same) = work.same_state(&sender, &event_type, &state_key, &content)? {
                 return Ok(same);
             }

@@ -231,6 +231,8 @@ impl Server {
                 topic: None,
                 invite: vec![],
                 is_direct: false,
+                alias: None,
+                published: false,
                 creator_profile: Value::object::<&str, _>([]),
             };
             let id = self.rooms.create(user.clone(), new).await.unwrap();

@@ -122,6 +122,8 @@ impl World {
             topic: None,
             invite: vec![],
             is_direct: false,
+            alias: None,
+            published: false,
             creator_profile: Value::object::<&str, _>([]),
         };
         let id = self.rooms.create(creator.clone(), new).await.unwrap();

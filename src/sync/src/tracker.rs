@@ -283,7 +283,8 @@ impl State {
                 }
                 woken.insert(*user);
             }
-            Record::ProfileChanged { .. }
+            Record::Published { .. }
+            | Record::ProfileChanged { .. }
             | Record::DevicesChanged { .. }
             | Record::Redacted { .. } => {}
         }

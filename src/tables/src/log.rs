@@ -70,6 +70,11 @@ pub enum Record {
         /// The device.
         device: DeviceNum,
     },
+    /// A room was published in the directory, or taken out.
+    Published {
+        /// The room.
+        room: RoomNum,
+    },
     /// An event was redacted; what was made from it is stale.
     Redacted {
         /// The room.
@@ -119,6 +124,9 @@ impl Field for Record {
             Self::DeviceRemoved { user, device } => {
                 out.field(&8u8).field(user).field(device);
             }
+            Self::Published { room } => {
+                out.field(&10u8).field(room);
+            }
             Self::Redacted { room, event } => {
                 out.field(&9u8).field(room).field(event);
             }
@@ -162,6 +170,9 @@ impl Field for Record {
             9 => Self::Redacted {
                 room: Field::take(from)?,
                 event: Field::take(from)?,
+            },
+            10 => Self::Published {
+                room: Field::take(from)?,
             },
             _ => return Err(Corrupt("unknown log record")),
         })

@@ -11,7 +11,7 @@ use heliograph_http::{
     ApiError, Auth, AuthKind, Body, Device, ErrCode, Json, RateClass, Route, RouteTable,
 };
 use heliograph_rooms::{InitialState, NewRoom, Preset};
-use ruma_common::{OwnedRoomId, OwnedUserId};
+use ruma_common::{OwnedRoomId, OwnedUserId, RoomAliasId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -44,6 +44,7 @@ struct CreateBody {
     name: Option<String>,
     power_level_content_override: Option<Box<RawValue>>,
     preset: Option<PresetBody>,
+    room_alias_name: Option<String>,
     room_version: Option<String>,
     topic: Option<String>,
     visibility: VisibilityBody,
@@ -90,7 +91,7 @@ async fn create(
     Body(body): Body<CreateBody>,
 ) -> Result<Json<Created>, ApiError> {
     let profile = member_profile(&accounts, &caller.user_id).await?;
-    let new = new_room(body, settings.default_room_version, profile)?;
+    let new = new_room(body, &settings, profile)?;
     let room_id = rooms
         .rooms
         .create(sender(&caller), new)
@@ -102,7 +103,7 @@ async fn create(
 /// Reads what the room is to be.
 fn new_room(
     body: CreateBody,
-    default_version: RoomVersion,
+    settings: &ClientSettings,
     creator_profile: Value,
 ) -> Result<NewRoom, ApiError> {
     if body.initial_state.len() > MAX_INITIAL_STATE || body.invite.len() > MAX_INVITES {
@@ -111,7 +112,7 @@ fn new_room(
         ));
     }
     let version = match body.room_version.as_deref() {
-        None => default_version,
+        None => settings.default_room_version,
         Some(version) => RoomVersion::try_from(version).map_err(|_| {
             ApiError::new(
                 ErrCode::M_UNSUPPORTED_ROOM_VERSION,
@@ -124,6 +125,12 @@ fn new_room(
         (Some(PresetBody::TrustedPrivate), _) => Preset::TrustedPrivateChat,
         (Some(PresetBody::Public), _) | (None, VisibilityBody::Public) => Preset::PublicChat,
     };
+    let alias = body.room_alias_name.map(|name| {
+        RoomAliasId::parse(format!("#{name}:{}", settings.server_name))
+            .ok()
+            .filter(|_| !name.contains(':'))
+            .ok_or_else(|| ApiError::invalid_param("room_alias_name makes no alias"))
+    });
     let initial_state = body.initial_state.into_iter().map(|state| {
         let content = event_content(&state.content)?;
         Ok(InitialState {
@@ -148,6 +155,8 @@ fn new_room(
         topic: body.topic,
         invite: body.invite,
         is_direct: body.is_direct,
+        alias: alias.transpose()?,
+        published: body.visibility == VisibilityBody::Public,
         creator_profile,
     })
 }

@@ -1,4 +1,4 @@
-//! Join, invite, leave, kick, ban, unban, forget; `GET /joined_rooms`
+//! Join, knock, invite, leave, kick, ban, unban, forget; `GET /joined_rooms`
 //!
 //! <https://spec.matrix.org/v1.19/client-server-api/#room-membership>
 
@@ -32,6 +32,14 @@ pub(super) fn routes() -> RouteTable<App> {
                 "/_matrix/client/v3/join/{roomIdOrAlias}",
                 AuthKind::Device,
                 join_any,
+            )
+            .rate_limit(RateClass::Join),
+        )
+        .route(
+            Route::post(
+                "/_matrix/client/v3/knock/{roomIdOrAlias}",
+                AuthKind::Device,
+                knock,
             )
             .rate_limit(RateClass::Join),
         )
@@ -94,7 +102,9 @@ impl Ask<'_> {
     ) -> Result<(), ApiError> {
         let room = self.rooms.room_num(Op::Membership, self.room_id).await?;
         let profile = match action {
-            Action::Join | Action::Invite => member_profile(self.accounts, &target).await?,
+            Action::Join | Action::Invite | Action::Knock => {
+                member_profile(self.accounts, &target).await?
+            }
             _ => Value::object::<&str, _>([]),
         };
         let change = MembershipChange {
@@ -166,18 +176,36 @@ async fn join_any(
     PathParams(path): PathParams<AnyPath>,
     OptionalBody(body): OptionalBody<Reason>,
 ) -> Result<Json<Joined>, ApiError> {
-    if path.room.starts_with('#') {
-        return Err(ApiError::not_found("No such alias is known here"));
-    }
-    let room_id = OwnedRoomId::try_from(path.room)
-        .map_err(|_| ApiError::invalid_param("That is neither a room id nor an alias"))?;
+    come_in(Action::Join, &caller, (&rooms, &accounts), path, body).await
+}
+
+/// `POST /knock/{roomIdOrAlias}`
+async fn knock(
+    caller: Auth<Device>,
+    State(rooms): State<RoomsState>,
+    State(accounts): State<Arc<Accounts>>,
+    PathParams(path): PathParams<AnyPath>,
+    OptionalBody(body): OptionalBody<Reason>,
+) -> Result<Json<Joined>, ApiError> {
+    come_in(Action::Knock, &caller, (&rooms, &accounts), path, body).await
+}
+
+/// Joins a room that is named by its id or by an alias, or knocks on it.
+async fn come_in(
+    action: Action,
+    caller: &DeviceIdentity,
+    (rooms, accounts): (&RoomsState, &Accounts),
+    path: AnyPath,
+    body: Reason,
+) -> Result<Json<Joined>, ApiError> {
+    let room_id = rooms.id_or_alias(&path.room).await?;
     let ask = Ask {
-        rooms: &rooms,
-        accounts: &accounts,
-        caller: &caller,
+        rooms,
+        accounts,
+        caller,
         room_id: &room_id,
     };
-    ask.own(Action::Join, body.reason).await?;
+    ask.own(action, body.reason).await?;
     Ok(Json(Joined { room_id }))
 }
 

@@ -1,7 +1,9 @@
 //! Endpoints about rooms.
 
+mod aliases;
 mod context;
 mod create;
+mod directory;
 mod events;
 mod members;
 mod membership;
@@ -20,6 +22,8 @@ pub(crate) fn routes() -> RouteTable<App> {
     RouteTable::new()
         .merge(create::routes())
         .merge(membership::routes())
+        .merge(aliases::routes())
+        .merge(directory::routes())
         .merge(send::routes())
         .merge(state::routes())
         .merge(events::routes())

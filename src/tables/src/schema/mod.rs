@@ -3,6 +3,7 @@
 //! A prefix is never used again for another table.
 
 mod accounts;
+mod directory;
 mod event_rows;
 mod meta;
 mod names;
@@ -10,6 +11,7 @@ mod rooms;
 mod users;
 
 pub use accounts::*;
+pub use directory::*;
 pub use event_rows::*;
 pub use meta::*;
 pub use names::*;
@@ -30,6 +32,7 @@ pub const ALL: &[&[&dyn AnyTable]] = &[
     NAME_TABLES,
     EVENT_TABLES,
     ROOM_TABLES,
+    DIRECTORY_TABLES,
     USER_TABLES,
     ACCOUNT_TABLES,
 ];

@@ -212,6 +212,8 @@ async fn an_auth_event_of_another_room_is_never_found_here() {
             topic: None,
             invite: vec![],
             is_direct: false,
+            alias: None,
+            published: false,
             creator_profile: nothing,
         };
         let other_id = world

@@ -185,6 +185,8 @@ impl World {
             topic: None,
             invite: vec![],
             is_direct: false,
+            alias: None,
+            published: false,
             creator_profile: nothing,
         };
         let room_id = rooms.create(locals[0].clone(), new).await.unwrap();

@@ -1,0 +1,92 @@
+//! What a room tells those who are not in it: in the directory, in spaces, before joining.
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#room-summaries>
+
+use heliograph_core::{ids::RoomNum, pdu::Pdu};
+use heliograph_tables::schema::RoomHead;
+use ruma_common::OwnedRoomId;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{JoinRules, RoomError, RoomsView};
+
+/// A room as the published directory shows it.
+///
+/// <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms>
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomSummary {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// How many are joined.
+    pub num_joined_members: u32,
+    /// Whether its history can be read by everybody.
+    pub world_readable: bool,
+    /// Whether guests may join.
+    pub guest_can_join: bool,
+    /// Who may join.
+    pub join_rule: Box<str>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Its avatar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
+    /// Its main alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canonical_alias: Option<String>,
+    /// Its type, such as `m.space`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_type: Option<String>,
+}
+
+/// A text in an event's content.
+pub(crate) fn text_of(event: Option<&Pdu>, key: &str) -> Option<String> {
+    let content: serde_json::Map<String, serde_json::Value> = content_of(event?)?;
+    match content.get(key)? {
+        serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn content_of<T: DeserializeOwned>(event: &Pdu) -> Option<T> {
+    serde_json::from_str(event.content_json()).ok()
+}
+
+impl RoomsView<'_> {
+    /// What a room tells in the directory.
+    ///
+    /// # Errors
+    /// [`RoomError::UnknownRoom`].
+    pub fn summary(&self, room: RoomNum) -> Result<RoomSummary, RoomError> {
+        self.summary_at(room, &self.head(room)?)
+    }
+
+    /// The same for those who have read the room's head.
+    pub(crate) fn summary_at(
+        &self,
+        room: RoomNum,
+        head: &RoomHead,
+    ) -> Result<RoomSummary, RoomError> {
+        let state = self.state(room);
+        let event = |event_type: &str| state.pdu(head.state, event_type, "");
+        let text = |event_type: &str, key: &str| -> Result<Option<String>, RoomError> {
+            Ok(text_of(event(event_type)?.as_deref(), key))
+        };
+        let visibility = text("m.room.history_visibility", "history_visibility")?;
+        let guests = text("m.room.guest_access", "guest_access")?;
+        Ok(RoomSummary {
+            room_id: self.room_id(room)?,
+            num_joined_members: head.joined,
+            world_readable: visibility.as_deref() == Some("world_readable"),
+            guest_can_join: guests.as_deref() == Some("can_join"),
+            join_rule: JoinRules::of(event("m.room.join_rules")?.as_deref()).rule,
+            name: text("m.room.name", "name")?,
+            topic: text("m.room.topic", "topic")?,
+            avatar_url: text("m.room.avatar", "url")?,
+            canonical_alias: text("m.room.canonical_alias", "alias")?,
+            room_type: text("m.room.create", "type")?,
+        })
+    }
+}
