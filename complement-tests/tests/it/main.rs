@@ -18,6 +18,7 @@ mod history;
 mod joining;
 mod limits;
 mod rooms;
+mod spaces;
 mod sync;
 mod transport;
 mod versions;

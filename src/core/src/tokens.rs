@@ -115,14 +115,60 @@ impl DirectoryToken {
         let (joined, room) = numbers.split_at(4);
         let number = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_be_bytes);
         Ok(Self {
-            backward: match backward {
-                0 => false,
-                1 => true,
-                _ => return Err(BadToken),
-            },
+            backward: flag(backward)?,
             joined: number(joined),
             room: RoomNum(number(room)),
         })
+    }
+}
+
+/// How far a walk over the rooms of a space has come, and what it is a walk of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HierarchyToken {
+    /// The space.
+    pub room: RoomNum,
+    /// Whether the walk is of suggested rooms only.
+    pub suggested_only: bool,
+    /// How deep it goes.
+    pub max_depth: u32,
+    /// How many rooms were given.
+    pub given: u32,
+}
+
+impl HierarchyToken {
+    /// The token as clients hold it.
+    pub fn encode(&self) -> String {
+        let mut bytes = vec![u8::from(self.suggested_only)];
+        for number in [self.room.0, self.max_depth, self.given] {
+            bytes.extend(number.to_be_bytes());
+        }
+        format!("h1_{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// [`BadToken`] when it is none of these.
+    pub fn decode(text: &str) -> Result<Self, BadToken> {
+        let [suggested_only, numbers @ ..] = body::<13>(text, "h1_")?;
+        let mut numbers = numbers
+            .chunks_exact(4)
+            .map(|bytes| bytes.try_into().map_or(0, u32::from_be_bytes));
+        let mut next = || numbers.next().ok_or(BadToken);
+        Ok(Self {
+            suggested_only: flag(suggested_only)?,
+            room: RoomNum(next()?),
+            max_depth: next()?,
+            given: next()?,
+        })
+    }
+}
+
+fn flag(byte: u8) -> Result<bool, BadToken> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(BadToken),
     }
 }
 
@@ -156,6 +202,10 @@ mod tests {
             prop_assert!(SyncToken::decode(&page.encode()).is_err());
             let room = DirectoryToken { backward: f[0] % 2 == 1, joined: index, room: RoomNum(index) };
             prop_assert_eq!(DirectoryToken::decode(&room.encode()), Ok(room));
+            let walk = HierarchyToken {
+                room: RoomNum(index), suggested_only: room.backward, max_depth: index, given: index,
+            };
+            prop_assert_eq!(HierarchyToken::decode(&walk.encode()), Ok(walk));
         }
 
         #[test]

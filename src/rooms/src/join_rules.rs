@@ -3,11 +3,11 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#mroomjoin_rules>
 
 use heliograph_core::{ids::UserNum, pdu::Pdu};
-use heliograph_tables::schema::{Membership, USER_ROOMS};
+use heliograph_tables::schema::Membership;
 use ruma_common::{OwnedRoomId, OwnedUserId, UserId};
 use serde::Deserialize;
 
-use crate::{RoomError, Sender, state::MemberEntry, work::RoomWork};
+use crate::{RoomError, RoomsView, Sender, state::MemberEntry, work::RoomWork};
 
 /// Members that are looked at for one who may let somebody in.
 const MAX_LOOKED_AT: usize = 1000;
@@ -76,6 +76,23 @@ impl JoinRules {
     }
 }
 
+impl RoomsView<'_> {
+    /// Whether a local user is joined to a room whose members a restricted rule lets in.
+    pub(crate) fn is_let_in(&self, user: UserNum, rules: &JoinRules) -> Result<bool, RoomError> {
+        for room in &rules.allowed_rooms {
+            let found = match self.find(room) {
+                Ok(room) => self.standing(user, room)?,
+                Err(RoomError::UnknownRoom) => None,
+                Err(error) => return Err(error),
+            };
+            if found.is_some_and(|row| row.membership == Membership::Join) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 impl RoomWork<'_> {
     /// The user of this server in whose name a join is allowed that membership of another room
     /// allows; `None` where the join needs nobody.
@@ -100,7 +117,7 @@ impl RoomWork<'_> {
         if !rules.is_restricted() || !restricted {
             return Ok(None);
         }
-        if !self.is_in_one_of(sender.user, &rules.allowed_rooms)? {
+        if !RoomsView::new(self.inner, &self.view).is_let_in(sender.user, &rules)? {
             return Err(RoomError::Forbidden(
                 "not invited, and in none of the rooms whose members may join".to_owned(),
             ));
@@ -108,25 +125,6 @@ impl RoomWork<'_> {
         self.local_inviter()?.map(Some).ok_or_else(|| {
             RoomError::Forbidden("nobody of this server may let others in".to_owned())
         })
-    }
-
-    /// Whether a local user is joined to one of some rooms.
-    fn is_in_one_of(&self, user: UserNum, rooms: &[OwnedRoomId]) -> Result<bool, RoomError> {
-        for room in rooms {
-            let Some(room) = self
-                .inner
-                .interner
-                .rooms
-                .find_any(&self.view, room.as_str())?
-            else {
-                continue;
-            };
-            let row = self.view.get(&USER_ROOMS, &(user, room))?;
-            if row.is_some_and(|row| row.membership == Membership::Join) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// A joined user of this server who may invite: one of those whose power is set, else any

@@ -28,6 +28,7 @@ mod resolve;
 mod rooms_view;
 mod send;
 mod serving;
+mod spaces;
 pub mod state;
 mod summary;
 mod typing;
@@ -54,7 +55,8 @@ pub use receipts::{ReceiptPlace, ReceiptRow, ReceiptType, since as receipts_sinc
 pub use rooms_view::RoomsView;
 pub use send::{Sender, Transaction};
 pub use serving::{Presenter, Reader, SharedEvent, push_string};
-pub use summary::RoomSummary;
+pub use spaces::{Hierarchy, HierarchyQuery, SpaceRoom};
+pub use summary::{RoomDetails, RoomSummary};
 pub use typing::Typing;
 pub use visibility::{HistoryVisibility, Visibility};
 

@@ -121,6 +121,16 @@ impl<'a> StateReader<'a> {
         Ok(entries.into_iter().map(|(_, event)| event).collect())
     }
 
+    /// Every state event of a type other than `m.room.member`.
+    pub fn of_type(&self, root: StateRoot, event_type: &str) -> Result<Vec<EventIdx>, RoomError> {
+        let types = &self.inner.interner.types;
+        let Some(event_type) = types.find_any(self.view, event_type)? else {
+            return Ok(Vec::new());
+        };
+        let states = &self.inner.states;
+        Ok(states.of_type(self.view, self.room, root, event_type)?)
+    }
+
     /// Every member, whatever the membership.
     pub fn members(&self, root: StateRoot) -> Result<Vec<(UserNum, MemberEntry)>, RoomError> {
         Ok(self.inner.states.members(self.view, self.room, root)?)

@@ -1,8 +1,11 @@
 //! Reading rooms at one moment.
 
+use std::sync::Arc;
+
 use heliograph_core::{
     auth::PowerLevels,
     ids::{EventIdx, Position, RoomNum, TimelineKey, UserNum},
+    pdu::Pdu,
     room_version::RoomVersion,
 };
 use heliograph_tables::{
@@ -56,6 +59,11 @@ impl<'a> RoomsView<'a> {
         let create = create.ok_or(RoomError::Inconsistent("a room without a create event"))?;
         PowerLevels::new(self.version(room)?, levels.as_deref(), &create)
             .map_err(|error| RoomError::Forbidden(error.to_string()))
+    }
+
+    /// An event of a room.
+    pub(crate) fn pdu(&self, room: RoomNum, event: EventIdx) -> Result<Arc<Pdu>, RoomError> {
+        self.inner.events.pdu(self.view, room, event)
     }
 
     /// The number of a room that this server knows.

@@ -2,8 +2,11 @@
 //!
 //! <https://spec.matrix.org/v1.19/client-server-api/#room-summaries>
 
-use heliograph_core::{ids::RoomNum, pdu::Pdu};
-use heliograph_tables::schema::RoomHead;
+use heliograph_core::{
+    ids::{RoomNum, UserNum},
+    pdu::Pdu,
+};
+use heliograph_tables::schema::{Membership, RoomHead};
 use ruma_common::OwnedRoomId;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -41,6 +44,24 @@ pub struct RoomSummary {
     pub room_type: Option<String>,
 }
 
+/// A room as it shows itself to somebody who might join.
+///
+/// <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias>
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomDetails {
+    /// What the directory would show.
+    #[serde(flatten)]
+    pub summary: RoomSummary,
+    /// The rooms whose members may join, where the join rule is a restricted one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_room_ids: Option<Vec<OwnedRoomId>>,
+    /// The algorithm, where messages are encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
+    /// The version.
+    pub room_version: &'static str,
+}
+
 /// A text in an event's content.
 pub(crate) fn text_of(event: Option<&Pdu>, key: &str) -> Option<String> {
     let content: serde_json::Map<String, serde_json::Value> = content_of(event?)?;
@@ -63,7 +84,44 @@ impl RoomsView<'_> {
         self.summary_at(room, &self.head(room)?)
     }
 
-    /// The same for those who have read the room's head.
+    /// What a room tells a user, if it tells them anything: members and the invited, and everybody
+    /// of a room that they could come into or read.
+    ///
+    /// <https://spec.matrix.org/v1.19/client-server-api/#room-summaries>
+    ///
+    /// # Errors
+    /// [`RoomError::UnknownRoom`], also for a room that the user may not know of.
+    pub fn details(
+        &self,
+        room: RoomNum,
+        user: Option<UserNum>,
+    ) -> Result<(RoomDetails, Option<Membership>), RoomError> {
+        let head = self.head(room)?;
+        let summary = self.summary_at(room, &head)?;
+        let state = self.state(room);
+        let event = |event_type: &str| state.pdu(head.state, event_type, "");
+        let rules = JoinRules::of(event("m.room.join_rules")?.as_deref());
+        let standing = match user {
+            Some(user) => self.standing(user, room)?,
+            None => None,
+        };
+        let membership = standing.map(|row| row.membership);
+        let of_room = matches!(membership, Some(Membership::Join | Membership::Invite));
+        let open = summary.world_readable || &*rules.rule == "public" || rules.allows_knocks();
+        let is_let_in = || user.map_or(Ok(false), |user| self.is_let_in(user, &rules));
+        if !of_room && !open && !is_let_in()? {
+            return Err(RoomError::UnknownRoom);
+        }
+        let details = RoomDetails {
+            summary,
+            encryption: text_of(event("m.room.encryption")?.as_deref(), "algorithm"),
+            room_version: self.version(room)?.as_str(),
+            allowed_room_ids: rules.is_restricted().then_some(rules.allowed_rooms),
+        };
+        Ok((details, membership))
+    }
+
+    /// What a room tells in the directory, for those who have read its head.
     pub(crate) fn summary_at(
         &self,
         room: RoomNum,

@@ -10,6 +10,7 @@ mod membership;
 mod messages;
 mod receipts;
 mod send;
+mod spaces;
 mod state;
 mod typing;
 
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(membership::routes())
         .merge(aliases::routes())
         .merge(directory::routes())
+        .merge(spaces::routes())
         .merge(send::routes())
         .merge(state::routes())
         .merge(events::routes())

@@ -144,6 +144,34 @@ impl States {
         Ok(entry.map(|entry| entry.event))
     }
 
+    /// Every event of a type other than `m.room.member`.
+    pub fn of_type(
+        &self,
+        view: &View,
+        room: RoomNum,
+        state: StateRoot,
+        event_type: TypeNum,
+    ) -> Result<Vec<EventIdx>, StateError> {
+        let nodes = NodeWriter::none(room);
+        let mut events = Vec::new();
+        let mut take = |entry: Entry| {
+            if unpacked(entry.key).0 != event_type {
+                return ControlFlow::Break(());
+            }
+            events.push(entry.event);
+            ControlFlow::Continue(())
+        };
+        let from = packed(event_type, StateKeyNum(0));
+        // Stopping early is not of interest: another type begins there.
+        let _stopped = walk(
+            &self.reader(view, &nodes),
+            Place::root(state.rest),
+            from,
+            &mut take,
+        )?;
+        Ok(events)
+    }
+
     /// The event at any key, in a state that may be one of the change in the making.
     pub fn event_with(
         &self,
