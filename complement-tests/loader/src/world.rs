@@ -154,6 +154,7 @@ impl World {
             version: RoomVersion::DEFAULT,
             preset: Preset::PublicChat,
             creation_content: nothing(),
+            transferred: None,
             initial_state: Vec::new(),
             power_level_override: None,
             name: Some(name.to_owned()),

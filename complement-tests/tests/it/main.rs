@@ -21,5 +21,6 @@ mod rooms;
 mod spaces;
 mod sync;
 mod transport;
+mod upgrades;
 mod versions;
 mod visibility;

@@ -58,6 +58,8 @@ pub struct NewRoom {
     pub preset: Preset,
     /// Further keys of the create event's content.
     pub creation_content: Value,
+    /// All state after the creator's join, instead of the preset's and what follows here.
+    pub transferred: Option<Vec<InitialState>>,
     /// State set after the preset's.
     pub initial_state: Vec<InitialState>,
     /// Overrides keys of the default power levels.
@@ -282,10 +284,28 @@ fn fill(
 ) -> Result<(), RoomError> {
     let mut member = new.creator_profile.clone();
     member.insert("membership", Value::from("join"));
-    let mut events = vec![
-        state("m.room.member", sender.user_id.as_str(), member),
-        state("m.room.power_levels", "", power_levels(sender, new)),
-    ];
+    let mut events = vec![state("m.room.member", sender.user_id.as_str(), member)];
+    match &new.transferred {
+        Some(transferred) => events.extend(transferred.iter().cloned()),
+        None => events.extend(first_state(sender, new)),
+    }
+    for event in events {
+        let draft = Draft {
+            sender: sender.user_id.clone(),
+            event_type: event.event_type,
+            state_key: Some(event.state_key),
+            content: event.content,
+            redacts: None,
+        };
+        work.send(draft, Some(local.clone()))?;
+    }
+    Ok(())
+}
+
+/// What follows the creator's join: power levels, main alias, what the preset sets, and what else
+/// was asked for.
+fn first_state(sender: &Sender, new: &NewRoom) -> Vec<InitialState> {
+    let mut events = vec![state("m.room.power_levels", "", power_levels(sender, new))];
     if let Some(alias) = &new.alias {
         let content = Value::object([("alias", Value::from(alias.as_str()))]);
         events.push(state("m.room.canonical_alias", "", content));
@@ -309,17 +329,7 @@ fn fill(
         }
         events.push(state("m.room.member", user.as_str(), content));
     }
-    for event in events {
-        let draft = Draft {
-            sender: sender.user_id.clone(),
-            event_type: event.event_type,
-            state_key: Some(event.state_key),
-            content: event.content,
-            redacts: None,
-        };
-        work.send(draft, Some(local.clone()))?;
-    }
-    Ok(())
+    events
 }
 
 fn state(event_type: &str, state_key: &str, content: Value) -> InitialState {

@@ -32,6 +32,7 @@ mod spaces;
 pub mod state;
 mod summary;
 mod typing;
+mod upgrade;
 mod visibility;
 mod work;
 
@@ -58,6 +59,7 @@ pub use serving::{Presenter, Reader, SharedEvent, push_string};
 pub use spaces::{Hierarchy, HierarchyQuery, SpaceRoom};
 pub use summary::{RoomDetails, RoomSummary};
 pub use typing::Typing;
+pub use upgrade::Upgrade;
 pub use visibility::{HistoryVisibility, Visibility};
 
 use crate::{

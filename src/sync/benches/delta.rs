@@ -225,6 +225,7 @@ impl Server {
                 version: RoomVersion::DEFAULT,
                 preset: Preset::PublicChat,
                 creation_content: Value::object::<&str, _>([]),
+                transferred: None,
                 initial_state: vec![],
                 power_level_override: None,
                 name: None,

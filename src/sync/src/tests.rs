@@ -116,6 +116,7 @@ impl World {
             version: RoomVersion::DEFAULT,
             preset: Preset::PublicChat,
             creation_content: Value::object::<&str, _>([]),
+            transferred: None,
             initial_state: vec![],
             power_level_override: None,
             name: None,

@@ -146,6 +146,7 @@ fn new_room(
             Some(raw) => event_content(&raw)?,
             None => Value::object::<&str, _>([]),
         },
+        transferred: None,
         initial_state: initial_state.collect::<Result<_, ApiError>>()?,
         power_level_override: body
             .power_level_content_override

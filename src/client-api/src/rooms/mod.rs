@@ -13,6 +13,7 @@ mod send;
 mod spaces;
 mod state;
 mod typing;
+mod upgrade;
 
 use heliograph_http::RouteTable;
 
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(aliases::routes())
         .merge(directory::routes())
         .merge(spaces::routes())
+        .merge(upgrade::routes())
         .merge(send::routes())
         .merge(state::routes())
         .merge(events::routes())

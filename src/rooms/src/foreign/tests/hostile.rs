@@ -206,6 +206,7 @@ async fn an_auth_event_of_another_room_is_never_found_here() {
             version: world.version,
             preset: Preset::PublicChat,
             creation_content: nothing.clone(),
+            transferred: None,
             initial_state: vec![],
             power_level_override: None,
             name: None,

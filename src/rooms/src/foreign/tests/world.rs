@@ -179,6 +179,7 @@ impl World {
             version,
             preset: Preset::PublicChat,
             creation_content: nothing.clone(),
+            transferred: None,
             initial_state: vec![],
             power_level_override: Some(Value::object([("users", Value::object(users))])),
             name: None,
