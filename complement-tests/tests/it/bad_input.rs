@@ -86,6 +86,7 @@ impl World {
     fn good(&self, parameter: &str) -> String {
         match parameter {
             "roomId" | "roomIdOrAlias" => self.room.clone(),
+            "roomAlias" => "#test:heliograph.test".to_owned(),
             "eventId" => self.event.clone(),
             "userId" => self.alice.user_id.clone(),
             "deviceId" => self.alice.device_id.clone(),
