@@ -20,6 +20,7 @@ mod limits;
 mod rooms;
 mod spaces;
 mod sync;
+mod tags;
 mod transport;
 mod upgrades;
 mod versions;

@@ -266,7 +266,8 @@ fn cost(kind: &Tail, content: &Bytes) -> u64 {
         .saturating_add(ROW_OVERHEAD_BYTES)
 }
 
-fn set(
+/// Sets account data, of the global ones without a room; the content was checked.
+pub(crate) fn set(
     change: &mut Change<'_>,
     user: UserNum,
     room: Option<RoomNum>,

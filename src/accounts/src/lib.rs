@@ -21,6 +21,7 @@ mod push_rules;
 mod registration_tokens;
 mod sessions;
 mod shared_secret;
+mod tags;
 pub mod transactions;
 mod users;
 

@@ -9,6 +9,7 @@ mod profile;
 mod push_rules;
 mod register;
 mod shared_secret;
+mod tags;
 mod whoami;
 
 use heliograph_http::{ApiError, DeviceIdentity, RouteTable};
@@ -27,6 +28,7 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(devices::routes())
         .merge(profile::routes())
         .merge(account_data::routes())
+        .merge(tags::routes())
         .merge(filters::routes())
         .merge(push_rules::routes())
 }
