@@ -9,6 +9,7 @@
 
 mod account_data;
 mod change;
+mod departures;
 mod devices;
 mod error;
 mod filters;
@@ -52,8 +53,8 @@ pub use shared_secret::SharedSecretRegistration;
 pub use users::{Registered, Registration, UserInfo};
 
 use crate::{
-    interactive_auth::InteractiveAuth, locks::Stripes, passwords::Passwords, sessions::Sessions,
-    shared_secret::Nonces,
+    departures::Departures, interactive_auth::InteractiveAuth, locks::Stripes,
+    passwords::Passwords, sessions::Sessions, shared_secret::Nonces,
 };
 
 /// What of this crate is configured.
@@ -142,6 +143,7 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) interactive_auth: InteractiveAuth,
     pub(crate) nonces: Nonces,
+    pub(crate) departures: Departures,
 }
 
 impl Accounts {
@@ -166,6 +168,7 @@ impl Accounts {
                 sessions: Sessions::new(settings.session_cache),
                 interactive_auth: InteractiveAuth::new(settings.interactive_sessions),
                 nonces: Nonces::default(),
+                departures: Departures::default(),
                 settings,
             }),
         }

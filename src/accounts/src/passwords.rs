@@ -69,12 +69,7 @@ impl Passwords {
         min_chars: usize,
         random: &dyn RandomSource,
     ) -> Result<PasswordHash, AccountError> {
-        if password.len() > MAX_PASSWORD_BYTES {
-            return Err(AccountError::TooLarge("the password"));
-        }
-        if password.is_empty() || password.chars().count() < min_chars {
-            return Err(AccountError::WeakPassword(min_chars.max(1)));
-        }
+        check(&password, min_chars)?;
         let salt: [u8; 16] = random.bytes();
         let cost = self.cost;
         self.pool.run(move || hash(&password, salt, cost)).await?
@@ -107,6 +102,17 @@ impl Passwords {
         let same = bool::from(found.hash.ct_eq(&stored.hash));
         Ok(same && known)
     }
+}
+
+/// Checks a new password against this server's demands.
+pub(crate) fn check(password: &str, min_chars: usize) -> Result<(), AccountError> {
+    if password.len() > MAX_PASSWORD_BYTES {
+        return Err(AccountError::TooLarge("the password"));
+    }
+    if password.is_empty() || password.chars().count() < min_chars {
+        return Err(AccountError::WeakPassword(min_chars.max(1)));
+    }
+    Ok(())
 }
 
 fn hash(password: &str, salt: [u8; 16], cost: HashCost) -> Result<PasswordHash, AccountError> {

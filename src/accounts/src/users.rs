@@ -14,8 +14,8 @@ use heliograph_work::RandomSourceExt as _;
 use ruma_common::OwnedUserId;
 
 use crate::{
-    AccountError, Accounts, Inner, NewDevice, Session, account_data, change::Change, devices,
-    filters, localpart, locks::Lock, profiles, registration_tokens, sessions,
+    AccountError, Accounts, Inner, NewDevice, Session, account_data, change::Change, departures,
+    devices, filters, localpart, locks::Lock, passwords, profiles, registration_tokens, sessions,
 };
 
 /// Digits of a generated localpart.
@@ -180,6 +180,14 @@ impl Accounts {
         })
     }
 
+    /// Whether a password is good enough for this server, before anything is done for it.
+    ///
+    /// # Errors
+    /// [`AccountError::WeakPassword`], [`AccountError::TooLarge`].
+    pub fn check_new_password(&self, password: &str) -> Result<(), AccountError> {
+        passwords::check(password, self.inner.settings.min_password_chars)
+    }
+
     /// Sets another password; ends the devices other than `keep`, unless `logout_devices` is false.
     ///
     /// <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword>
@@ -234,7 +242,8 @@ impl Accounts {
     }
 
     /// Ends an account for good: devices, tokens, profile, account data and filters go, the id
-    /// stays taken. Leaving the rooms is for those who know rooms.
+    /// stays taken. That the user leaves all rooms is noted for those who know rooms: see
+    /// [`Accounts::next_departing`].
     ///
     /// <https://spec.matrix.org/v1.19/client-server-api/#account-deactivation>
     ///
@@ -250,7 +259,9 @@ impl Accounts {
                     Err(error) => Err(error),
                 }
             })
-            .await
+            .await?;
+        self.inner.departures.tell();
+        Ok(())
     }
 
     /// Accounts in the order in which their ids came to be known here, at most `limit` (and at most
@@ -386,5 +397,6 @@ fn end_account(
     change.batch.record(Record::ProfileChanged { user });
     account_data::remove_all(&mut change.batch, user);
     filters::remove_all(&mut change.batch, user);
+    departures::note(&mut change.batch, user);
     Ok(())
 }

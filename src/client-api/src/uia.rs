@@ -21,7 +21,16 @@ pub(crate) struct Operation<'a> {
     pub(crate) flows: Vec<Vec<Stage>>,
 }
 
-impl Operation<'_> {
+impl<'a> Operation<'a> {
+    /// An operation for which the user gives the password again.
+    pub(crate) fn by_password(name: &'a str, user: UserNum) -> Self {
+        Self {
+            name,
+            user: Some(user),
+            flows: vec![vec![Stage::Password]],
+        }
+    }
+
     /// Lets the request with this body through, or answers what is to be done first.
     ///
     /// # Errors

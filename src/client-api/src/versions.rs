@@ -62,7 +62,7 @@ async fn capabilities(
         .collect();
     Json(json!({
         "capabilities": {
-            "m.change_password": { "enabled": false },
+            "m.change_password": { "enabled": true },
             "m.3pid_changes": { "enabled": false },
             "m.get_login_token": { "enabled": false },
             "m.room_versions": {

@@ -10,6 +10,7 @@ mod app;
 mod cli;
 mod commands;
 mod control;
+mod departures;
 mod pages;
 mod profiles;
 mod serve;

@@ -30,6 +30,7 @@ use crate::{
     app::{Domain, runtime},
     cli::{Failure, say_error},
     control::{self, Control, Socket},
+    departures::DepartureWorker,
     pages::{self, Pages},
     profiles::ProfileWorker,
     settings, telemetry,
@@ -291,6 +292,17 @@ fn start_workers(
         pool: pool.clone(),
         published: published.clone(),
         cursor: None,
+    };
+    runner.start(make).map_err(Failure::other)?;
+    let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);
+    let (accounts, rooms) = (Arc::clone(&domain.accounts), domain.rooms.clone());
+    let pool = domain.pool.clone();
+    let make = move || DepartureWorker {
+        noted: accounts.departures_noted(),
+        store: Arc::clone(&store),
+        accounts: Arc::clone(&accounts),
+        rooms: rooms.clone(),
+        pool: pool.clone(),
     };
     runner.start(make).map_err(Failure::other)?;
     if let Some(handle) = metrics {

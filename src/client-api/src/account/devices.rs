@@ -5,8 +5,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use heliograph_accounts::{Accounts, DeviceInfo, Stage};
-use heliograph_core::ids::UserNum;
+use heliograph_accounts::{Accounts, DeviceInfo};
 use heliograph_http::{
     ApiError, Auth, AuthKind, Body, Device, Json, OptionalBody, PathParams, Route, RouteTable,
 };
@@ -112,7 +111,7 @@ async fn delete(
     OptionalBody(body): OptionalBody<Map<String, Value>>,
 ) -> Result<Json<Value>, ApiError> {
     let name = format!("DELETE /devices/{}", path.device_id);
-    by_password(&name, caller.user)
+    Operation::by_password(&name, caller.user)
         .authenticate(&accounts, body)
         .await?;
     accounts
@@ -134,7 +133,7 @@ async fn delete_many(
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Json<Value>, ApiError> {
     read(&body)?;
-    let operation = by_password("POST /delete_devices", caller.user);
+    let operation = Operation::by_password("POST /delete_devices", caller.user);
     let completed = operation.authenticate(&accounts, body).await?;
     let devices = read(&completed.parameters)?.devices;
     accounts
@@ -150,13 +149,4 @@ fn read(body: &Map<String, Value>) -> Result<DeleteBody, ApiError> {
         return Err(ApiError::missing_param("devices"));
     }
     DeleteBody::deserialize(body).map_err(|error| ApiError::bad_json(error.to_string()))
-}
-
-/// An operation for which the user gives the password again.
-fn by_password(name: &str, user: UserNum) -> Operation<'_> {
-    Operation {
-        name,
-        user: Some(user),
-        flows: vec![vec![Stage::Password]],
-    }
 }

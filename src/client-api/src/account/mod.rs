@@ -2,9 +2,11 @@
 
 mod account_data;
 mod authenticator;
+mod deactivate;
 mod devices;
 mod filters;
 mod login;
+mod password;
 mod profile;
 mod push_rules;
 mod register;
@@ -25,6 +27,8 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(register::routes())
         .merge(shared_secret::routes())
         .merge(whoami::routes())
+        .merge(password::routes())
+        .merge(deactivate::routes())
         .merge(devices::routes())
         .merge(profile::routes())
         .merge(account_data::routes())

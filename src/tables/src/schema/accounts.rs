@@ -298,6 +298,9 @@ pub const REGISTRATION_TOKENS: Table<Tail, RegistrationToken> =
 /// (User, device, endpoint and its parameters, transaction id) → the first answer.
 pub const TRANSACTIONS: Table<(UserNum, DeviceNum, Box<str>, Tail), Plain<Bytes>> =
     Table::new("transactions", Family::Accounts, 0x0609);
+/// Users whose accounts were ended and who are still to leave their rooms.
+pub const DEPARTURES: Table<UserNum, Plain<()>> =
+    Table::new("departures", Family::Accounts, 0x0610);
 
 /// (User, room or [`GLOBAL`], type) → account data.
 pub const ACCOUNT_DATA: Table<(UserNum, RoomNum, Tail), AccountDatum> =
@@ -325,6 +328,7 @@ pub(super) const ACCOUNT_TABLES: &[&dyn AnyTable] = &[
     &PROFILES,
     &REGISTRATION_TOKENS,
     &TRANSACTIONS,
+    &DEPARTURES,
     &ACCOUNT_DATA,
     &ACCOUNT_DATA_BY_POSITION,
     &ACCOUNT_DATA_BYTES,
@@ -412,6 +416,8 @@ mod tests {
                 devices,
             };
             round_trip(&ACCOUNTS, &UserNum(user), &account);
+            let departing = DEPARTURES.key(&UserNum(user)).0;
+            prop_assert_eq!(DEPARTURES.decode_key(departing.into()).unwrap(), UserNum(user));
         }
 
         #[test]
