@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ConfError, Federation, Limits, Listener, Logging, Metrics, RateLimits, Registration, Rooms,
-    Server, Storage, Sync, Tls,
+    Server, Sessions, Storage, Sync, Tls,
     introspect::keys_of,
     load::{Sources, read},
 };
@@ -26,6 +26,8 @@ pub struct Config {
     pub storage: Storage,
     /// Who may make an account.
     pub registration: Registration,
+    /// How long clients stay logged in.
+    pub sessions: Sessions,
     /// How often one may ask.
     pub rate_limits: RateLimits,
     /// Bounds on one request.
@@ -51,6 +53,7 @@ pub(crate) fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
         ("tls", keys_of::<Tls>()),
         ("storage", keys_of::<Storage>()),
         ("registration", keys_of::<Registration>()),
+        ("sessions", keys_of::<Sessions>()),
         ("rate_limits", keys_of::<RateLimits>()),
         ("limits", keys_of::<Limits>()),
         ("rooms", keys_of::<Rooms>()),
@@ -173,6 +176,26 @@ impl Config {
         if registration.token.is_some() && registration.open_to_everyone {
             let message = "contradicts registration.token: nobody would be asked for it";
             return Some(("registration.open_to_everyone", message.to_owned()));
+        }
+        let sessions = &self.sessions;
+        let lifetimes = [
+            (
+                "sessions.access_token_lifetime",
+                Some(sessions.access_token_lifetime),
+            ),
+            (
+                "sessions.refresh_token_lifetime",
+                sessions.refresh_token_lifetime,
+            ),
+            (
+                "sessions.login_token_lifetime",
+                Some(sessions.login_token_lifetime),
+            ),
+        ];
+        for (key, lifetime) in lifetimes {
+            if lifetime.is_some_and(|lifetime| lifetime.0.is_zero()) {
+                return Some((key, "is no time at all".to_owned()));
+            }
         }
         (self.rate_limits.max_keys < 2)
             .then(|| ("rate_limits.max_keys", "is at least 2".to_owned()))

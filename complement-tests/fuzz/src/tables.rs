@@ -75,8 +75,6 @@ pub(crate) const ALL: &[Rows] = tables![
     ACCOUNTS,
     DEVICES,
     DEVICE_NUMS,
-    ACCESS_TOKENS,
-    DEVICE_TOKENS,
     DEVICES_SEEN,
     PROFILES,
     REGISTRATION_TOKENS,
@@ -87,6 +85,11 @@ pub(crate) const ALL: &[Rows] = tables![
     ACCOUNT_DATA_BYTES,
     FILTERS,
     FILTER_NUMS,
+    // Tokens.
+    ACCESS_TOKENS,
+    DEVICE_TOKENS,
+    REFRESH_TOKENS,
+    LOGIN_TOKENS,
 ];
 
 /// Rows: the first byte chooses the table, the second says how long the key is, without its prefix;

@@ -1,10 +1,10 @@
 //! Sections about who may come in, and how often.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RateLimit, Secret};
+use crate::{Period, RateLimit, Secret};
 
 /// Who may make an account. The command `heliograph user create` always can.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -31,6 +31,36 @@ pub struct Registration {
     /// Example: `"/etc/heliograph/registration_secret"`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_secret_file: Option<PathBuf>,
+}
+
+/// How long clients stay logged in.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Sessions {
+    /// How long an access token is good that its client can refresh by itself. Clients that do not ask
+    /// for this have access tokens that are good until they log out.
+    pub access_token_lifetime: Period,
+    /// How long a client that refreshes its access token may stay away before its user has to log in
+    /// again. Without a value, for ever.
+    /// Example: `"90 d"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_lifetime: Option<Period>,
+    /// Whether a client can log another one in, for instance by a code that the other one scans. Its
+    /// user is asked for the password.
+    pub login_tokens: bool,
+    /// How long the token is good by which that is done.
+    pub login_token_lifetime: Period,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            access_token_lifetime: Period(Duration::from_mins(5)),
+            refresh_token_lifetime: None,
+            login_tokens: false,
+            login_token_lifetime: Period(Duration::from_mins(2)),
+        }
+    }
 }
 
 /// How often one user or one address may ask: "R per minute, burst B" allows B requests at once and R

@@ -14,11 +14,8 @@ use heliograph_tables::{
 use heliograph_work::RandomSourceExt as _;
 
 use crate::{
-    AccountError, Accounts, Identity, Session,
-    change::Change,
-    localpart,
-    locks::Lock,
-    sessions::{self, issue_token},
+    AccountError, Accounts, Identity, Session, change::Change, localpart, locks::Lock, refresh,
+    sessions,
 };
 
 /// Bytes of a device id, at most.
@@ -40,6 +37,8 @@ pub struct NewDevice {
     pub device_id: Option<String>,
     /// Its name, if it is a new device.
     pub initial_display_name: Option<String>,
+    /// Whether it wants a refresh token, and an access token that runs out.
+    pub refreshable: bool,
 }
 
 /// A device as its user sees it.
@@ -372,12 +371,12 @@ pub(crate) fn log_in(
         change.batch.record(Record::DevicesChanged { user });
         device
     };
-    let access_token = issue_token(change, user, device);
-    Ok(Session {
-        device,
-        device_id,
-        access_token,
-    })
+    let (tokens, _) = if wanted.refreshable {
+        refresh::issue_pair(change, user, device, None)
+    } else {
+        sessions::issue(change, user, device, None)
+    };
+    Ok(Session::new(device, device_id, tokens))
 }
 
 /// Takes the next number of a user's devices.
@@ -406,7 +405,7 @@ fn remove_from_account(
     Ok(())
 }
 
-/// Removes all devices of a user but one; the caller puts the account's row.
+/// Removes all devices of a user but one, and the login tokens; the caller puts the account's row.
 pub(crate) fn remove_all(
     change: &mut Change<'_>,
     user: UserNum,
@@ -420,6 +419,7 @@ pub(crate) fn remove_all(
         .collect();
     let mut devices = devices?;
     devices.retain(|device| Some(*device) != keep);
+    change.batch.delete_prefix(&schema::LOGIN_TOKENS, &(user,));
     remove(change, user, account, &devices)
 }
 

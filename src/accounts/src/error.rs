@@ -29,6 +29,15 @@ pub enum AccountError {
     /// User or password is wrong; which of the two is not told.
     #[error("wrong user name or password")]
     BadCredentials,
+    /// The token was good once; its device, and all that is the device's, is kept.
+    #[error("the token has expired")]
+    TokenExpired,
+    /// The refresh token is not, or no longer, good.
+    #[error("unknown refresh token")]
+    BadRefreshToken,
+    /// The login token is not, or no longer, good.
+    #[error("the login token is not valid")]
+    BadLoginToken,
     /// The account was deactivated.
     #[error("the account is deactivated")]
     Deactivated,

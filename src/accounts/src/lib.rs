@@ -16,9 +16,11 @@ mod filters;
 mod interactive_auth;
 mod localpart;
 mod locks;
+mod login_tokens;
 mod passwords;
 mod profiles;
 mod push_rules;
+mod refresh;
 mod registration_tokens;
 mod sessions;
 mod shared_secret;
@@ -78,6 +80,12 @@ pub struct Settings {
     pub session_cache: usize,
     /// Sessions of user-interactive authentication that are kept at once.
     pub interactive_sessions: usize,
+    /// How long an access token is good that can be refreshed, in milliseconds.
+    pub access_token_life_ms: u64,
+    /// How long a refresh token is good, in milliseconds; for ever without a value.
+    pub refresh_token_life_ms: Option<u64>,
+    /// How long a login token is good, in milliseconds.
+    pub login_token_life_ms: u64,
     /// A device's "last seen" is written at most once in this time, in milliseconds.
     pub last_seen_every_ms: u64,
     /// Account data of one user, in bytes.
@@ -96,6 +104,9 @@ impl Default for Settings {
             hash_queue: 64,
             session_cache: 10_000,
             interactive_sessions: 2_000,
+            access_token_life_ms: 5 * 60 * 1000,
+            refresh_token_life_ms: None,
+            login_token_life_ms: 2 * 60 * 1000,
             last_seen_every_ms: 5 * 60 * 1000,
             account_data_bytes: 32 << 20,
         }

@@ -81,7 +81,10 @@ pub(crate) fn account_error(error: AccountError) -> ApiError {
         error @ (AccountError::BadCredentials
         | AccountError::NoSharedSecret
         | AccountError::BadMac
+        | AccountError::BadLoginToken
         | AccountError::BadRegistrationToken) => ApiError::forbidden(error.to_string()),
+        AccountError::TokenExpired => ApiError::unknown_token(true),
+        AccountError::BadRefreshToken => ApiError::unknown_token(false),
         error @ AccountError::Deactivated => {
             ApiError::new(ErrCode::M_USER_DEACTIVATED, error.to_string())
         }

@@ -47,6 +47,8 @@ pub struct ClientSettings {
     pub default_room_version: RoomVersion,
     /// Who may make an account.
     pub registration: RegistrationRule,
+    /// Whether a client can log another one in by a token.
+    pub login_tokens: bool,
 }
 
 /// Everything that handlers are given parts of.

@@ -64,7 +64,7 @@ async fn capabilities(
         "capabilities": {
             "m.change_password": { "enabled": true },
             "m.3pid_changes": { "enabled": false },
-            "m.get_login_token": { "enabled": false },
+            "m.get_login_token": { "enabled": settings.login_tokens },
             "m.room_versions": {
                 "default": settings.default_room_version.as_str(),
                 "available": available,

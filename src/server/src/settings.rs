@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use heliograph_accounts::HashCost;
 use heliograph_client_api::{ClientSettings, RegistrationRule};
-use heliograph_conf::{ByteSize, Config, Durability, RateLimit};
+use heliograph_conf::{ByteSize, Config, Durability, Period, RateLimit};
 use heliograph_core::room_version::RoomVersion;
 use heliograph_http::{ClassLimits, Rate, RateLimitSettings};
 
@@ -38,6 +38,11 @@ fn entries(size: ByteSize, entry_bytes: usize) -> usize {
 /// A number of the configuration as a size.
 fn count(number: NonZeroU32) -> usize {
     usize::try_from(number.get()).unwrap_or(usize::MAX)
+}
+
+/// A length of time of the configuration in milliseconds.
+fn milliseconds(period: Period) -> u64 {
+    u64::try_from(period.0.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How the database is opened.
@@ -78,6 +83,9 @@ pub(crate) fn accounts(config: &Config) -> heliograph_accounts::Settings {
             ..HashCost::default()
         },
         hash_queue: config.limits.password_queue,
+        access_token_life_ms: milliseconds(config.sessions.access_token_lifetime),
+        refresh_token_life_ms: config.sessions.refresh_token_lifetime.map(milliseconds),
+        login_token_life_ms: milliseconds(config.sessions.login_token_lifetime),
         ..heliograph_accounts::Settings::default()
     }
 }
@@ -93,9 +101,8 @@ pub(crate) fn rooms(config: &Config) -> heliograph_rooms::Settings {
 
 /// What syncs are told.
 pub(crate) fn sync(config: &Config) -> heliograph_sync::Settings {
-    let wait = config.sync.longest_wait.0.as_millis();
     heliograph_sync::Settings {
-        max_timeout_ms: u64::try_from(wait).unwrap_or(u64::MAX),
+        max_timeout_ms: milliseconds(config.sync.longest_wait),
         lazy_cache: entries(config.sync.lazy_members_cache, LAZY_BYTES),
         timeline_limit: count(config.sync.timeline_limit),
         max_timeline_limit: count(config.sync.max_timeline_limit),
@@ -116,6 +123,7 @@ pub(crate) fn client(config: &Config) -> ClientSettings {
             (true, true) => RegistrationRule::Open,
             (true, false) => RegistrationRule::ByToken,
         },
+        login_tokens: config.sessions.login_tokens,
     }
 }
 

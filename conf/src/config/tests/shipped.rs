@@ -147,7 +147,7 @@ fn uncommented_defaults_are_the_defaults() {
         .iter()
         .chain(&["shared_secret", "shared_secret_file", "signing_key"]);
     let optional: Vec<_> = optional
-        .chain(&["address"])
+        .chain(&["refresh_token_lifetime", "address"])
         .map(|key| format!("{key} = "))
         .collect();
     let text = uncommented(|line| !optional.iter().any(|key| line.starts_with(key)));

@@ -15,6 +15,7 @@ fn device(device_id: &str, name: &str) -> NewDevice {
     NewDevice {
         device_id: Some(device_id.to_owned()),
         initial_display_name: Some(name.to_owned()),
+        refreshable: false,
     }
 }
 

@@ -29,6 +29,7 @@ impl Authenticate for Authenticator {
                 .authenticate(token)
                 .await
                 .map_err(|error| match error {
+                    AccountError::TokenExpired => AuthError::Unknown { soft_logout: true },
                     AccountError::Busy(error) => AuthError::Busy(error.into()),
                     other => AuthError::Failed(other.into()),
                 })?;

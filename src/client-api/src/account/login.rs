@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use heliograph_accounts::{Accounts, NewDevice, Session};
+use heliograph_core::ids::UserNum;
 use heliograph_http::{
     ApiError, Auth, AuthKind, Body, Device, ErrCode, Json, OptionalBody, RateClass, Route,
     RouteTable,
@@ -15,8 +16,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{App, ClientSettings, errors::account_error};
 
-/// The way to log in that is offered.
+/// To log in by a password.
 const PASSWORD: &str = "m.login.password";
+/// To log in by a token that another client was given for it.
+const TOKEN: &str = "m.login.token";
 
 pub(super) fn routes() -> RouteTable<App> {
     let path = "/_matrix/client/v3/login";
@@ -36,8 +39,12 @@ pub(super) fn routes() -> RouteTable<App> {
 }
 
 /// The ways to log in.
-async fn flows() -> Json<Value> {
-    Json(json!({ "flows": [{ "type": PASSWORD }] }))
+async fn flows(State(settings): State<Arc<ClientSettings>>) -> Json<Value> {
+    let mut flows = vec![json!({ "type": PASSWORD })];
+    if settings.login_tokens {
+        flows.push(json!({ "type": TOKEN, "get_login_token": true }));
+    }
+    Json(json!({ "flows": flows }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,20 +61,57 @@ struct LoginBody {
     identifier: Option<Identifier>,
     user: Option<String>,
     password: Option<String>,
+    token: Option<String>,
     device_id: Option<String>,
     initial_device_display_name: Option<String>,
+    #[serde(default)]
+    refresh_token: bool,
+}
+
+impl LoginBody {
+    /// The device that is to be logged in.
+    fn device(&mut self) -> NewDevice {
+        NewDevice {
+            device_id: self.device_id.take(),
+            initial_display_name: self.initial_device_display_name.take(),
+            refreshable: self.refresh_token,
+        }
+    }
 }
 
 /// Logs a device in.
 async fn login(
     State(accounts): State<Arc<Accounts>>,
     State(settings): State<Arc<ClientSettings>>,
-    Body(body): Body<LoginBody>,
+    Body(mut body): Body<LoginBody>,
 ) -> Result<Json<Value>, ApiError> {
-    if body.kind != PASSWORD {
-        return Err(ApiError::new(ErrCode::M_UNKNOWN, "Unknown type of login")
-            .with_status(http::StatusCode::BAD_REQUEST));
-    }
+    let device = body.device();
+    let (user, session) = match body.kind.as_str() {
+        PASSWORD => by_password(&accounts, body, device).await?,
+        TOKEN if settings.login_tokens => {
+            let token = body.token.ok_or_else(|| ApiError::missing_param("token"))?;
+            let login = accounts.log_in_with_token(&token, device).await;
+            login.map_err(account_error)?
+        }
+        _ => {
+            return Err(ApiError::new(ErrCode::M_UNKNOWN, "Unknown type of login")
+                .with_status(http::StatusCode::BAD_REQUEST));
+        }
+    };
+    let info = accounts.user(user).await.map_err(account_error)?;
+    let info = info.ok_or_else(|| ApiError::forbidden("Wrong user name or password"))?;
+    Ok(Json(session_json(
+        info.user_id.as_str(),
+        &session,
+        &settings,
+    )))
+}
+
+async fn by_password(
+    accounts: &Accounts,
+    body: LoginBody,
+    device: NewDevice,
+) -> Result<(UserNum, Session), ApiError> {
     let user = match body.identifier {
         Some(Identifier { kind, user }) if kind == "m.id.user" => user,
         // Other kinds of identifiers name nobody here.
@@ -78,21 +122,8 @@ async fn login(
     let password = body
         .password
         .ok_or_else(|| ApiError::missing_param("password"))?;
-    let device = NewDevice {
-        device_id: body.device_id,
-        initial_display_name: body.initial_device_display_name,
-    };
-    let (user, session) = accounts
-        .log_in_with_password(&user, password, device)
-        .await
-        .map_err(account_error)?;
-    let info = accounts.user(user).await.map_err(account_error)?;
-    let info = info.ok_or_else(|| ApiError::forbidden("Wrong user name or password"))?;
-    Ok(Json(session_json(
-        info.user_id.as_str(),
-        &session,
-        &settings,
-    )))
+    let login = accounts.log_in_with_password(&user, password, device).await;
+    login.map_err(account_error)
 }
 
 /// What a client is told of its new session.
@@ -109,11 +140,22 @@ pub(super) fn session_json(user_id: &str, session: &Session, settings: &ClientSe
             Value::from(settings.server_name.as_str()),
         ),
     ]);
+    add_refresh(&mut answer, session);
     if let Some(url) = &settings.public_base_url {
         let well_known = json!({ "m.homeserver": { "base_url": url } });
         answer.insert("well_known".to_owned(), well_known);
     }
     Value::Object(answer)
+}
+
+/// Tells how the access token is refreshed, if it is.
+pub(super) fn add_refresh(answer: &mut Map<String, Value>, session: &Session) {
+    if let Some(token) = &session.refresh_token {
+        answer.insert("refresh_token".to_owned(), Value::from(token.as_str()));
+    }
+    if let Some(expires_in_ms) = session.expires_in_ms {
+        answer.insert("expires_in_ms".to_owned(), Value::from(expires_in_ms));
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -6,9 +6,11 @@ mod deactivate;
 mod devices;
 mod filters;
 mod login;
+mod login_token;
 mod password;
 mod profile;
 mod push_rules;
+mod refresh;
 mod register;
 mod shared_secret;
 mod tags;
@@ -24,6 +26,8 @@ use crate::App;
 pub(crate) fn routes() -> RouteTable<App> {
     RouteTable::new()
         .merge(login::routes())
+        .merge(login_token::routes())
+        .merge(refresh::routes())
         .merge(register::routes())
         .merge(shared_secret::routes())
         .merge(whoami::routes())

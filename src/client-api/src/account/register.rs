@@ -52,6 +52,8 @@ struct RegisterBody {
     initial_device_display_name: Option<String>,
     #[serde(default)]
     inhibit_login: bool,
+    #[serde(default)]
+    refresh_token: bool,
 }
 
 /// The ways to authenticate a registration, if it is open.
@@ -91,6 +93,7 @@ async fn register(
     let device = NewDevice {
         device_id: wanted.device_id,
         initial_display_name: wanted.initial_device_display_name,
+        refreshable: wanted.refresh_token,
     };
     let registration = Registration {
         localpart: wanted.username,

@@ -1,4 +1,4 @@
-//! Accounts: users of this server, their devices and tokens, profiles, account data, filters, and
+//! Accounts: users of this server, their devices, profiles, account data, filters, and
 //! the answers to their transactions.
 
 use bytes::Bytes;
@@ -152,38 +152,6 @@ impl Value for LastSeen {
     }
 }
 
-/// What an access token stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessToken {
-    /// The user.
-    pub user: UserNum,
-    /// The device.
-    pub device: DeviceNum,
-    /// When it was given out, in milliseconds since 1970.
-    pub created_ts: u64,
-}
-
-impl Value for AccessToken {
-    fn encode(&self, out: &mut Encoder) {
-        out.field(&1u8)
-            .field(&self.user)
-            .field(&self.device)
-            .field(&self.created_ts);
-    }
-
-    fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
-        format(&mut from, 1)?;
-        let from = &mut from;
-        let token = Self {
-            user: Field::take(from)?,
-            device: Field::take(from)?,
-            created_ts: Field::take(from)?,
-        };
-        end(from)?;
-        Ok(token)
-    }
-}
-
 /// What others are shown of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
@@ -281,12 +249,6 @@ pub const DEVICES: Table<(UserNum, DeviceNum), Device> =
 /// (User, device id) → device.
 pub const DEVICE_NUMS: Table<(UserNum, Tail), Plain<DeviceNum>> =
     Table::new("device_nums", Family::Accounts, 0x0603);
-/// SHA-256 of an access token → what it stands for.
-pub const ACCESS_TOKENS: Table<[u8; 32], AccessToken> =
-    Table::new("access_tokens", Family::Accounts, 0x0604);
-/// (User, device, SHA-256 of an access token).
-pub const DEVICE_TOKENS: Table<(UserNum, DeviceNum, [u8; 32]), Plain<()>> =
-    Table::new("device_tokens", Family::Accounts, 0x0605);
 /// When and from where devices were seen last.
 pub const DEVICES_SEEN: Table<(UserNum, DeviceNum), LastSeen> =
     Table::new("devices_seen", Family::Accounts, 0x0606);
@@ -322,8 +284,6 @@ pub(super) const ACCOUNT_TABLES: &[&dyn AnyTable] = &[
     &ACCOUNTS,
     &DEVICES,
     &DEVICE_NUMS,
-    &ACCESS_TOKENS,
-    &DEVICE_TOKENS,
     &DEVICES_SEEN,
     &PROFILES,
     &REGISTRATION_TOKENS,
@@ -338,34 +298,13 @@ pub(super) const ACCOUNT_TABLES: &[&dyn AnyTable] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::batch::PRESENT;
-
-    /// A row comes back as it was put, and its bytes are neither cut nor drawn out.
-    fn round_trip<K, V>(table: &Table<K, V>, key: &K, value: &V)
-    where
-        K: Field + PartialEq + Debug,
-        V: Value + PartialEq + Debug,
-    {
-        let encoded = Bytes::from(table.key(key).0);
-        assert_eq!(&table.decode_key(encoded).unwrap(), key);
-        let mut out = Encoder::new();
-        value.encode(&mut out);
-        let bytes = Bytes::from(out.into_bytes());
-        assert_eq!(&V::decode(bytes.clone()).unwrap(), value);
-        let cut = bytes.slice(..bytes.len() - 1);
-        assert!(V::decode(cut).map_or(true, |other| other != *value));
-        let mut unknown = bytes.to_vec();
-        unknown[0] = 0xff;
-        assert!(
-            V::decode(unknown.into()).is_err(),
-            "unknown formats are refused"
-        );
-    }
+    use crate::{
+        batch::PRESENT,
+        schema::{ACCESS_TOKENS, DEVICE_TOKENS, testing::round_trip},
+    };
 
     fn ordered<K: Field + Ord, V: Value>(table: &Table<K, V>, a: &K, b: &K) {
         assert_eq!(table.key(a).0.cmp(&table.key(b).0), a.cmp(b));
@@ -425,14 +364,11 @@ mod tests {
             (user, device, ts) in any::<(u32, u32, u64)>(),
             id in text(),
             display_name in prop::option::of(text()),
-            hash in any::<[u8; 32]>(),
         ) {
             let (user, device) = (UserNum(user), DeviceNum(device));
             let row = Device { device_id: id.clone(), display_name, created_ts: ts };
             round_trip(&DEVICES, &(user, device), &row);
             round_trip(&DEVICE_NUMS, &(user, Tail(id.clone())), &Plain(device));
-            round_trip(&ACCESS_TOKENS, &hash, &AccessToken { user, device, created_ts: ts });
-            round_trip(&DEVICE_TOKENS, &(user, device, hash), &PRESENT);
             round_trip(&DEVICES_SEEN, &(user, device), &LastSeen { ts, ip: id });
         }
 

@@ -8,6 +8,9 @@ mod event_rows;
 mod meta;
 mod names;
 mod rooms;
+#[cfg(test)]
+mod testing;
+mod tokens;
 mod users;
 
 pub use accounts::*;
@@ -16,6 +19,7 @@ pub use event_rows::*;
 pub use meta::*;
 pub use names::*;
 pub use rooms::*;
+pub use tokens::*;
 pub use users::*;
 
 use crate::table::AnyTable;
@@ -35,6 +39,7 @@ pub const ALL: &[&[&dyn AnyTable]] = &[
     DIRECTORY_TABLES,
     USER_TABLES,
     ACCOUNT_TABLES,
+    TOKEN_TABLES,
 ];
 
 /// The table with a prefix.
