@@ -15,6 +15,7 @@ mod costs;
 mod crashes;
 mod deactivation;
 mod directory;
+mod fallback;
 mod history;
 mod joining;
 mod limits;

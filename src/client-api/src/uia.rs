@@ -86,7 +86,7 @@ fn answer(challenge: &Challenge) -> ApiError {
 }
 
 /// The errcode of a stage that did not succeed.
-const fn errcode(failure: StageFailure) -> ErrCode {
+pub(crate) const fn errcode(failure: StageFailure) -> ErrCode {
     match failure {
         StageFailure::Unrecognised => ErrCode::M_UNRECOGNIZED,
         StageFailure::Incomplete => ErrCode::M_MISSING_PARAM,

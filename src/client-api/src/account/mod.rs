@@ -4,6 +4,7 @@ mod account_data;
 mod authenticator;
 mod deactivate;
 mod devices;
+mod fallback;
 mod filters;
 mod login;
 mod login_token;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(login::routes())
         .merge(login_token::routes())
         .merge(refresh::routes())
+        .merge(fallback::routes())
         .merge(register::routes())
         .merge(shared_secret::routes())
         .merge(whoami::routes())
