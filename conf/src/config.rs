@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ConfError, Federation, Limits, Listener, Logging, Metrics, RateLimits, Registration, Rooms,
-    Server, Sessions, Storage, Sync, Tls,
+    Server, Sessions, Storage, Support, Sync, Tls,
     introspect::keys_of,
     load::{Sources, read},
 };
@@ -28,6 +28,8 @@ pub struct Config {
     pub registration: Registration,
     /// How long clients stay logged in.
     pub sessions: Sessions,
+    /// How people reach those who run this server.
+    pub support: Support,
     /// How often one may ask.
     pub rate_limits: RateLimits,
     /// Bounds on one request.
@@ -54,6 +56,7 @@ pub(crate) fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
         ("storage", keys_of::<Storage>()),
         ("registration", keys_of::<Registration>()),
         ("sessions", keys_of::<Sessions>()),
+        ("support", keys_of::<Support>()),
         ("rate_limits", keys_of::<RateLimits>()),
         ("limits", keys_of::<Limits>()),
         ("rooms", keys_of::<Rooms>()),
@@ -106,6 +109,7 @@ impl Config {
     /// What a type cannot say.
     fn check(&self, sources: &Sources) -> Result<(), ConfError> {
         let problem = self.check_server().or_else(|| self.check_access());
+        let problem = problem.or_else(|| self.check_support());
         match problem.or_else(|| self.check_data()) {
             Some((key, message)) => Err(sources.invalid(key, message)),
             None => Ok(()),
@@ -199,6 +203,35 @@ impl Config {
         }
         (self.rate_limits.max_keys < 2)
             .then(|| ("rate_limits.max_keys", "is at least 2".to_owned()))
+    }
+
+    fn check_support(&self) -> Option<Problem> {
+        let support = &self.support;
+        if let Some(page) = &support.page
+            && !(page.starts_with("https://") || page.starts_with("http://"))
+        {
+            let message = format!("{page:?} does not begin with https://");
+            return Some(("support.page", message));
+        }
+        let ids = [
+            ("support.admin_matrix_id", &support.admin_matrix_id),
+            ("support.security_matrix_id", &support.security_matrix_id),
+        ];
+        for (key, id) in ids {
+            if let Some(id) = id
+                && !(id.starts_with('@') && id.contains(':'))
+            {
+                return Some((key, format!("{id:?} is not a user id")));
+            }
+        }
+        let addresses = [
+            ("support.admin_email", &support.admin_email),
+            ("support.security_email", &support.security_email),
+        ];
+        addresses.into_iter().find_map(|(key, address)| {
+            let bad = address.as_ref().filter(|address| !address.contains('@'))?;
+            Some((key, format!("{bad:?} is not a mail address")))
+        })
     }
 
     fn check_data(&self) -> Option<Problem> {

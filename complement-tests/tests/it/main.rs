@@ -24,6 +24,7 @@ mod passwords;
 mod refresh;
 mod rooms;
 mod spaces;
+mod support;
 mod sync;
 mod tags;
 mod transport;

@@ -63,6 +63,33 @@ impl Default for Sessions {
     }
 }
 
+/// How people reach those who run this server, told to them in /.well-known/matrix/support. Without
+/// any of these, that document is not served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Support {
+    /// A page about it.
+    /// Example: `"https://example.org/support"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
+    /// The user id of whoever administers this server.
+    /// Example: `"@admin:example.org"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_matrix_id: Option<String>,
+    /// Their mail address.
+    /// Example: `"admin@example.org"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_email: Option<String>,
+    /// The user id of whoever is to be told of holes in this server's security.
+    /// Example: `"@security:example.org"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_matrix_id: Option<String>,
+    /// Their mail address.
+    /// Example: `"security@example.org"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_email: Option<String>,
+}
+
 /// How often one user or one address may ask: "R per minute, burst B" allows B requests at once and R
 /// a minute in the long run; "off" does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]

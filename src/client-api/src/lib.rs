@@ -10,6 +10,7 @@ mod content;
 mod errors;
 mod reading;
 mod rooms;
+mod support;
 mod sync;
 mod uia;
 mod versions;
@@ -24,6 +25,7 @@ use heliograph_sync::Sync;
 
 pub use account::Authenticator;
 pub use reading::RoomsState;
+pub use support::{Contact, Role, Support};
 
 /// Who may make an account through this API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct ClientSettings {
     pub registration: RegistrationRule,
     /// Whether a client can log another one in by a token.
     pub login_tokens: bool,
+    /// How the people behind this server are reached.
+    pub support: Support,
 }
 
 /// Everything that handlers are given parts of.
@@ -92,6 +96,7 @@ impl FromRef<App> for Arc<ClientSettings> {
 pub fn routes() -> RouteTable<App> {
     RouteTable::new()
         .merge(versions::routes())
+        .merge(support::routes())
         .merge(account::routes())
         .merge(rooms::routes())
         .merge(sync::routes())

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, path::PathBuf};
 
 use heliograph_accounts::HashCost;
-use heliograph_client_api::{ClientSettings, RegistrationRule};
+use heliograph_client_api::{ClientSettings, Contact, RegistrationRule, Role, Support};
 use heliograph_conf::{ByteSize, Config, Durability, Period, RateLimit};
 use heliograph_core::room_version::RoomVersion;
 use heliograph_http::{ClassLimits, Rate, RateLimitSettings};
@@ -124,6 +124,30 @@ pub(crate) fn client(config: &Config) -> ClientSettings {
             (true, false) => RegistrationRule::ByToken,
         },
         login_tokens: config.sessions.login_tokens,
+        support: support(&config.support),
+    }
+}
+
+/// Whom to ask about this server.
+fn support(support: &heliograph_conf::Support) -> Support {
+    let contact = |role, matrix_id: &Option<String>, email: &Option<String>| {
+        (matrix_id.is_some() || email.is_some()).then(|| Contact {
+            role,
+            matrix_id: matrix_id.clone(),
+            email_address: email.clone(),
+        })
+    };
+    let (admin, security) = (
+        contact(Role::Admin, &support.admin_matrix_id, &support.admin_email),
+        contact(
+            Role::Security,
+            &support.security_matrix_id,
+            &support.security_email,
+        ),
+    );
+    Support {
+        contacts: admin.into_iter().chain(security).collect(),
+        support_page: support.page.clone(),
     }
 }
 

@@ -148,6 +148,8 @@ fn uncommented_defaults_are_the_defaults() {
         .chain(&["shared_secret", "shared_secret_file", "signing_key"]);
     let optional: Vec<_> = optional
         .chain(&["refresh_token_lifetime", "address"])
+        .chain(&["page", "admin_matrix_id", "admin_email"])
+        .chain(&["security_matrix_id", "security_email"])
         .map(|key| format!("{key} = "))
         .collect();
     let text = uncommented(|line| !optional.iter().any(|key| line.starts_with(key)));
