@@ -71,6 +71,7 @@ pub(crate) const ALL: &[Rows] = tables![
     USER_ROOMS,
     RECEIPTS,
     RECEIPTS_BY_POSITION,
+    ERASURES,
     // Accounts.
     ACCOUNTS,
     DEVICES,

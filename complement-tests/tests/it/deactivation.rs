@@ -1,24 +1,30 @@
 //! Ending an account.
 
 use heliograph_complement::{Answer, Client, TestServer, path};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Ends an account by its password.
 async fn deactivate(client: &Client, localpart: &str) -> Answer {
+    end(client, localpart, json!({})).await
+}
+
+/// Ends an account by its password, with other parameters.
+async fn end(client: &Client, localpart: &str, mut body: Value) -> Answer {
     let at = path(&["account", "deactivate"]);
-    let asked = client.post(&at, json!({})).await;
+    let asked = client.post(&at, body.clone()).await;
     assert_eq!(asked.status, 401, "AUT-40: {}", asked.text);
     let auth = json!({ "type": "m.login.password", "session": asked.body["session"],
         "identifier": { "type": "m.id.user", "user": localpart },
         "password": Client::password_of(localpart) });
-    client.post(&at, json!({ "auth": auth })).await
+    body["auth"] = auth;
+    client.post(&at, body).await
 }
 
 /// Waits until a user is in a room no more.
 async fn left(observer: &Client, room: &str, user: &str) {
     let member = path(&["rooms", room, "state", "m.room.member", user]);
     let mut since = String::new();
-    loop {
+    for _ in 0..100 {
         let state = observer.get(&member).await.ok("AUT-44: a member event");
         if state["membership"] == "leave" {
             return;
@@ -28,6 +34,7 @@ async fn left(observer: &Client, room: &str, user: &str) {
         let next = news["next_batch"].as_str().expect("SYN-10: a token");
         since = format!("&since={next}");
     }
+    panic!("AUT-44: {user} is in {room} after 100 syncs");
 }
 
 #[tokio::test]
@@ -95,4 +102,57 @@ async fn an_ended_account_leaves_its_rooms_and_rejects_its_invites_also_over_a_c
     let member = bob.state(&banned, "m.room.member", &alice.user_id).await;
     assert_eq!(member["membership"], "ban", "AUT-44: a ban stays");
     server.assert_no_panic();
+}
+
+/// The contents of the messages that a user sees in a room, oldest first.
+async fn messages(client: &Client, room: &str) -> Vec<Value> {
+    let history = client.whole_history(room, "f", 50).await;
+    let messages = history.into_iter();
+    let messages = messages.filter(|event| event["type"] == "m.room.message");
+    messages.map(|event| event["content"].clone()).collect()
+}
+
+#[tokio::test]
+async fn messages_of_who_was_erased_are_empty_for_who_comes_later() {
+    let server = TestServer::usual().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let (carol, dan) = (server.user("carol").await, server.user("dan").await);
+    let room = bob.create_public_room().await;
+    alice.join(&room).await;
+    carol.join(&room).await;
+    let said = alice.say(&room, "of alice").await;
+    bob.say(&room, "of bob").await;
+    carol.leave(&room).await;
+    let bad = json!({ "erase": "yes" });
+    let bad = alice.post(&path(&["account", "deactivate"]), bad).await;
+    bad.refused(400, "M_BAD_JSON", "AUT-44: erase that is no boolean");
+    end(&alice, "alice", json!({ "erase": true }))
+        .await
+        .ok("AUT-44");
+    left(&bob, &room, &alice.user_id).await;
+    dan.join(&room).await;
+    let text = |body: &str| json!({ "msgtype": "m.text", "body": body });
+    let (whole, pruned) = (
+        vec![text("of alice"), text("of bob")],
+        vec![json!({}), text("of bob")],
+    );
+    for there in [&bob, &carol] {
+        let seen = messages(there, &room).await;
+        assert_eq!(seen, whole, "AUT-44: erase, for who was there");
+    }
+    let seen = messages(&dan, &room).await;
+    assert_eq!(seen, pruned, "AUT-44: erase, for who comes later");
+    let event = dan.event(&room, &said).await;
+    assert_eq!(event["content"], json!({}), "AUT-44: erase, one event");
+    assert_eq!(event["sender"], alice.user_id.as_str(), "AUT-44: erase");
+    let first = dan.sync("timeout=0&full_state=true").await;
+    assert!(
+        !first.to_string().contains("of alice"),
+        "AUT-44: erase, in a sync"
+    );
+    let again = messages(&bob, &room).await;
+    assert_eq!(
+        again, whole,
+        "AUT-44: what one reads changes nothing for others"
+    );
 }

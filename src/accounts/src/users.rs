@@ -8,6 +8,7 @@ mod tests;
 use heliograph_core::ids::{DeviceNum, UserNum};
 use heliograph_tables::{
     Batch, Direction, Op, Record, View,
+    codec::{Plain, UNSTAMPED},
     schema::{self, Account, PasswordHash, Profile},
 };
 use heliograph_work::RandomSourceExt as _;
@@ -250,14 +251,33 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::UnknownUser`]; deactivating twice is no error.
     pub async fn deactivate(&self, user: UserNum) -> Result<(), AccountError> {
+        self.end(user, false).await
+    }
+
+    /// The same, and notes that the user asked to be erased: whoever comes into a room after that
+    /// gets the user's messages as a redaction would leave them.
+    ///
+    /// # Errors
+    /// As [`Accounts::deactivate`].
+    pub async fn deactivate_and_erase(&self, user: UserNum) -> Result<(), AccountError> {
+        self.end(user, true).await
+    }
+
+    async fn end(&self, user: UserNum, erase: bool) -> Result<(), AccountError> {
         let locks = vec![Lock::User(user)];
         self.inner
             .change(Op::Account, locks, move |change| {
                 match change.account(user) {
-                    Ok(account) => end_account(change, user, account),
-                    Err(AccountError::Deactivated) => Ok(()),
-                    Err(error) => Err(error),
+                    Ok(account) => end_account(change, user, account)?,
+                    Err(AccountError::Deactivated) => {}
+                    Err(error) => return Err(error),
                 }
+                if erase && !change.view.has(&schema::ERASURES, &user)? {
+                    change
+                        .batch
+                        .put(&schema::ERASURES, &user, &Plain(UNSTAMPED));
+                }
+                Ok(())
             })
             .await?;
         self.inner.departures.tell();

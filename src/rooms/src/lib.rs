@@ -12,6 +12,7 @@ mod content;
 mod create;
 mod directory;
 mod draft;
+mod erasures;
 mod error;
 mod events;
 mod foreign;

@@ -6,15 +6,18 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use heliograph_core::ids::{DeviceNum, EventIdx, RoomNum, UserNum};
+use heliograph_core::{
+    ids::{DeviceNum, EventIdx, RoomNum, UserNum},
+    pdu::StoredPdu,
+};
 use heliograph_tables::{
     View,
     schema::{EVENT_LOCAL, EventLocal, EventStatus},
 };
 use quick_cache::sync::Cache;
-use ruma_common::OwnedRoomId;
+use ruma_common::{OwnedRoomId, RoomId};
 
-use crate::{Inner, RoomError, RoomsView, visibility::Visibility};
+use crate::{Inner, RoomError, RoomsView, erasures::Erasures, visibility::Visibility};
 
 /// The shared part of an event: a JSON object without `room_id`, `unsigned` and closing brace.
 #[derive(Debug)]
@@ -59,6 +62,40 @@ impl SharedEvents {
             return Ok(shared);
         }
         let stored = inner.events.stored(view, room, idx)?;
+        self.make(inner, view, (room, idx, redacted), &stored)
+    }
+
+    /// The shared part of an event as a redaction would leave it.
+    fn pruned(
+        &self,
+        inner: &Inner,
+        view: &View,
+        (room, idx): (RoomNum, EventIdx),
+        room_id: &RoomId,
+    ) -> Result<Arc<SharedEvent>, RoomError> {
+        if let Some(shared) = self.0.get(&(room, idx, true)) {
+            return Ok(shared);
+        }
+        let version = inner.events.version(view, room)?;
+        let pdu = inner
+            .events
+            .pdu(view, room, idx)?
+            .redacted(version)
+            .map_err(|_| RoomError::Inconsistent("event cannot be redacted"))?;
+        let hash = crate::events::id_hash(room_id, pdu.event_id(), version);
+        let stored = StoredPdu::decode(StoredPdu::encode(&pdu, hash).into())
+            .map_err(|_| RoomError::Inconsistent("redacted event"))?;
+        self.make(inner, view, (room, idx, true), &stored)
+    }
+
+    /// Makes the shared part of an event, and keeps it.
+    fn make(
+        &self,
+        inner: &Inner,
+        view: &View,
+        (room, idx, redacted): (RoomNum, EventIdx, bool),
+        stored: &StoredPdu,
+    ) -> Result<Arc<SharedEvent>, RoomError> {
         let version = inner.events.version(view, room)?;
         let mut json = String::new();
         stored
@@ -138,6 +175,7 @@ pub struct Presenter<'a> {
     room_id: OwnedRoomId,
     reader: Option<Reader>,
     visibility: Visibility<'a>,
+    erasures: Erasures,
     now_ms: u64,
 }
 
@@ -159,6 +197,7 @@ impl<'a> Presenter<'a> {
             room_id,
             reader,
             visibility,
+            erasures: Erasures::default(),
             now_ms,
         })
     }
@@ -213,16 +252,20 @@ impl<'a> Presenter<'a> {
         self.inner.statuses.get(self.view, room, idx)
     }
 
-    /// The shared part of an event.
+    /// The shared part of an event, as far as the reader may have it.
     pub fn shared(
         &self,
         idx: EventIdx,
         status: &EventStatus,
     ) -> Result<Arc<SharedEvent>, RoomError> {
         let redacted = status.redacted_by.is_some();
-        self.inner
-            .shared
-            .get(self.inner, self.view, (self.room, idx), redacted)
+        let (all, key) = (&self.inner.shared, (self.room, idx));
+        let shared = all.get(self.inner, self.view, key, redacted)?;
+        let reader = (self.view, &self.visibility);
+        if redacted || !self.erasures.apply(self.inner, reader, status, &shared)? {
+            return Ok(shared);
+        }
+        all.pruned(self.inner, self.view, key, &self.room_id)
     }
 
     /// An event whole, with `room_id`: everywhere but in `/sync`.

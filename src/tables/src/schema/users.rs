@@ -169,5 +169,22 @@ pub type ReceiptByPosition = (RoomNum, Position, UserNum, Box<str>, Box<str>);
 /// Receipts of a room in the order in which they came.
 pub const RECEIPTS_BY_POSITION: Table<ReceiptByPosition, Plain<()>> =
     Table::new("receipts_by_position", Family::Index, 0x0503);
+/// Users of this server whose accounts were ended and who asked to be erased → when they did.
+pub const ERASURES: Table<UserNum, Plain<Position>> = Table::new("erasures", Family::Index, 0x0710);
 
-pub(super) const USER_TABLES: &[&dyn AnyTable] = &[&USER_ROOMS, &RECEIPTS, &RECEIPTS_BY_POSITION];
+pub(super) const USER_TABLES: &[&dyn AnyTable] =
+    &[&USER_ROOMS, &RECEIPTS, &RECEIPTS_BY_POSITION, &ERASURES];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::testing::round_trip;
+
+    #[test]
+    fn erasures_round_trip() {
+        for number in [0, 1, u32::MAX] {
+            let position = Plain(Position(u64::from(number)));
+            round_trip(&ERASURES, &UserNum(number), &position);
+        }
+    }
+}
