@@ -30,8 +30,10 @@ fn routes() -> Vec<Route> {
 }
 
 impl Route {
+    /// Whether the route takes JSON; what a browser sends from a page is a form.
     fn takes_a_body(&self) -> bool {
-        self.method == "POST" || self.method == "PUT"
+        let is_page = self.path.ends_with("/fallback/web");
+        (self.method == "POST" || self.method == "PUT") && !is_page
     }
 
     /// The path with its parameters filled in by `fill`, percent-encoded.

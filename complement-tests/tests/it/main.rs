@@ -21,6 +21,7 @@ mod joining;
 mod limits;
 mod login_tokens;
 mod passwords;
+mod push_rules;
 mod refresh;
 mod rooms;
 mod spaces;

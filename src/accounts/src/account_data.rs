@@ -17,7 +17,7 @@ use heliograph_tables::{
     schema::{self, AccountDatum, GLOBAL},
 };
 
-use crate::{AccountError, Accounts, Inner, change::Change, locks::Lock, push_rules};
+use crate::{AccountError, Accounts, change::Change, locks::Lock, own_push_rules};
 
 /// Bytes of one content, at most.
 pub const MAX_CONTENT_BYTES: usize = 64 * 1024;
@@ -29,7 +29,7 @@ const MAX_TYPE_BYTES: usize = 255;
 const ROW_OVERHEAD_BYTES: u64 = 64;
 
 /// The type that holds the push rules.
-const PUSH_RULES: &str = "m.push_rules";
+pub(crate) const PUSH_RULES: &str = "m.push_rules";
 
 /// Types that the server keeps itself.
 const NOT_SETTABLE: [&str; 2] = ["m.fully_read", PUSH_RULES];
@@ -129,14 +129,12 @@ impl Accounts {
         let kind = Tail::from(kind);
         self.inner
             .read(Op::UserData, move |inner, view| {
+                if room.is_none() && &*kind.0 == PUSH_RULES {
+                    return Ok(own_push_rules::of_user(inner, view, user)?);
+                }
                 let key = (user, room.unwrap_or(GLOBAL), kind);
-                if let Some(datum) = view.get(&schema::ACCOUNT_DATA, &key)? {
-                    return Ok(Some(text(&datum.content)?));
-                }
-                if room.is_none() && &*key.2.0 == PUSH_RULES {
-                    return Ok(push_rules_of(inner, view, user)?);
-                }
-                Ok(None)
+                let datum = view.get(&schema::ACCOUNT_DATA, &key)?;
+                Ok(datum.map(|datum| text(&datum.content)).transpose()?)
             })
             .await
     }
@@ -150,18 +148,18 @@ impl Accounts {
     ) -> Result<Vec<AccountDataRow>, StoreError> {
         let place = room.unwrap_or(GLOBAL);
         let mut rows = Vec::new();
-        let mut has_push_rules = false;
         for row in view.scan(&schema::ACCOUNT_DATA, &(user, place), Direction::Forward) {
             let ((_, _, kind), datum) = row?;
-            has_push_rules |= &*kind.0 == PUSH_RULES;
+            if room.is_none() && &*kind.0 == PUSH_RULES {
+                continue;
+            }
             rows.push(AccountDataRow {
                 kind: kind.0,
                 content: text(&datum.content)?,
             });
         }
         if room.is_none()
-            && !has_push_rules
-            && let Some(content) = push_rules_of(&self.inner, view, user)?
+            && let Some(content) = own_push_rules::of_user(&self.inner, view, user)?
         {
             rows.push(AccountDataRow {
                 kind: PUSH_RULES.into(),
@@ -196,16 +194,19 @@ impl Accounts {
             keys.push((user, place, kind));
         }
         let data = view.multi_get(&schema::ACCOUNT_DATA, &keys)?;
-        keys.into_iter()
-            .zip(data)
-            .filter_map(|((_, _, kind), datum)| datum.map(|datum| (kind, datum)))
-            .map(|(kind, datum)| {
-                Ok(AccountDataRow {
-                    kind: kind.0,
-                    content: text(&datum.content)?,
-                })
-            })
-            .collect()
+        let mut rows = Vec::new();
+        for ((_, _, kind), datum) in keys.into_iter().zip(data) {
+            let content = if room.is_none() && &*kind.0 == PUSH_RULES {
+                own_push_rules::of_user(&self.inner, view, user)?
+            } else {
+                datum.map(|datum| text(&datum.content)).transpose()?
+            };
+            rows.extend(content.map(|content| AccountDataRow {
+                kind: kind.0,
+                content,
+            }));
+        }
+        Ok(rows)
     }
 
     /// A user's push rules, as `m.push_rules` holds them.
@@ -218,18 +219,6 @@ impl Accounts {
         let rules = self.account_data(user, None, PUSH_RULES).await?;
         rules.ok_or(AccountError::UnknownUser)
     }
-}
-
-fn push_rules_of(
-    inner: &Inner,
-    view: &View,
-    user: UserNum,
-) -> Result<Option<Box<str>>, StoreError> {
-    if !view.has(&schema::ACCOUNTS, &user)? {
-        return Ok(None);
-    }
-    let name = inner.interner.users.name(view, user)?;
-    Ok(name.map(|name| push_rules::predefined(&name).to_string().into()))
 }
 
 /// What is stored is text; anything else was damaged.

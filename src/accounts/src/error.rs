@@ -72,6 +72,9 @@ pub enum AccountError {
     /// The user has as many of these as one user can have.
     #[error("too many {0}")]
     TooMany(&'static str),
+    /// The user has no such push rule.
+    #[error("no such push rule")]
+    UnknownPushRule,
     /// The server keeps this type of account data itself.
     #[error("this type cannot be set through account data")]
     NotSettable,

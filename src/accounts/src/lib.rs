@@ -17,6 +17,7 @@ mod interactive_auth;
 mod localpart;
 mod locks;
 mod login_tokens;
+mod own_push_rules;
 mod passwords;
 mod profiles;
 mod push_rules;
@@ -46,6 +47,7 @@ pub use interactive_auth::{
     AuthData, Challenge, Completed, Interacted, Interaction, Stage, StageFailure,
 };
 pub use localpart::{InvalidLocalpart, MAX_USER_ID_BYTES};
+pub use own_push_rules::{OwnRule, RuleKind, RulePlace};
 pub use passwords::{HashCost, MAX_PASSWORD_BYTES};
 pub use profiles::{MAX_AVATAR_URL_CHARS, MAX_DISPLAYNAME_CHARS, ProfileField};
 pub use push_rules::predefined as predefined_push_rules;

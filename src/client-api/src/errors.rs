@@ -77,7 +77,8 @@ pub(crate) fn account_error(error: AccountError) -> ApiError {
         error @ AccountError::UserInUse => ApiError::new(ErrCode::M_USER_IN_USE, error.to_string()),
         error @ (AccountError::UnknownUser
         | AccountError::UnknownDevice
-        | AccountError::UnknownToken) => ApiError::not_found(error.to_string()),
+        | AccountError::UnknownToken
+        | AccountError::UnknownPushRule) => ApiError::not_found(error.to_string()),
         error @ (AccountError::BadCredentials
         | AccountError::NoSharedSecret
         | AccountError::BadMac

@@ -10,6 +10,7 @@ mod login;
 mod login_token;
 mod password;
 mod profile;
+mod push_rule;
 mod push_rules;
 mod refresh;
 mod register;
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(tags::routes())
         .merge(filters::routes())
         .merge(push_rules::routes())
+        .merge(push_rule::routes())
 }
 
 /// Checks that a path names the caller.
