@@ -1,6 +1,6 @@
 //! Changing the password.
 
-use heliograph_complement::{Answer, Client, TestServer, path};
+use heliograph_complement::{Answer, Client, Options, TestServer, path};
 use serde_json::{Value, json};
 
 /// Asks for another password, and gives the present one when asked for it.
@@ -103,4 +103,40 @@ async fn a_session_is_of_one_operation_and_one_user() {
     body["password"] = json!("another long one");
     let login = server.client().post(&path(&["login"]), body).await;
     login.ok("AUT-35: the first request's parameters count");
+}
+
+/// Of `secretpepper`, as Synapse makes them.
+const BCRYPT: &str = "$2b$04$cjYxoWcgUVJqJXYSA54BIez//VCEPdAG8Bk26XmyVqLNKCef8hGNq";
+
+#[tokio::test]
+async fn a_hash_of_synapses_lets_its_user_in() {
+    let options = Options::new().set("registration", "bcrypt_pepper", "\"pepper\"");
+    let server = TestServer::start(options).await;
+    let file = server.folder().join("hash");
+    let create = |hash: &str| {
+        std::fs::write(&file, hash).unwrap();
+        let file = file.to_str().unwrap();
+        server.command(&[
+            "user",
+            "create",
+            "alice",
+            "--bcrypt",
+            "--password-file",
+            file,
+        ])
+    };
+    let (made, said) = create("secretpepper");
+    assert!(!made, "AUT-02: no bcrypt hash: {said}");
+    let (made, said) = create(BCRYPT);
+    assert!(made, "AUT-02: a bcrypt hash: {said}");
+    let nobody = server.client();
+    for wrong in ["secretpepper", "Secret", BCRYPT] {
+        let refused = log_in(&nobody, wrong).await;
+        refused.refused(403, "M_FORBIDDEN", "AUT-04: a wrong password");
+    }
+    for time in ["first", "second"] {
+        log_in(&nobody, "secret")
+            .await
+            .ok(&format!("AUT-02: the {time} login"));
+    }
 }

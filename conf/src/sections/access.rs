@@ -31,6 +31,11 @@ pub struct Registration {
     /// Example: `"/etc/heliograph/registration_secret"`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_secret_file: Option<PathBuf>,
+    /// The `pepper` of the Synapse from which hashes of passwords came, by
+    /// `heliograph user create --bcrypt`, if it had one.
+    /// Example: `"a text of its own"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bcrypt_pepper: Option<Secret>,
 }
 
 /// How long clients stay logged in.

@@ -9,7 +9,7 @@ use heliograph_core::ids::{DeviceNum, UserNum};
 use heliograph_tables::{
     Direction, Op, Record, StoreError, View,
     codec::{Plain, Tail},
-    schema::{self, Account, Device, LastSeen},
+    schema::{self, Account, Device, LastSeen, PasswordHash},
 };
 use heliograph_work::RandomSourceExt as _;
 
@@ -86,7 +86,7 @@ impl Accounts {
         let right = self
             .inner
             .passwords
-            .verify(password, stored.clone())
+            .verify(password.clone(), stored.clone())
             .await?;
         let Some((user, account)) = found else {
             return Err(AccountError::BadCredentials);
@@ -97,6 +97,15 @@ impl Accounts {
         if !right {
             return Err(AccountError::BadCredentials);
         }
+        let inner = &self.inner;
+        // A hash that came from elsewhere becomes one of our own.
+        let anew = match &stored {
+            Some(PasswordHash::Bcrypt(_)) => {
+                let hash = inner.passwords.hash_again(password, &*inner.random);
+                Some(hash.await?)
+            }
+            _ => None,
+        };
         let locks = vec![Lock::User(user)];
         let session = self
             .inner
@@ -106,6 +115,7 @@ impl Accounts {
                 if account.password != stored {
                     return Err(AccountError::BadCredentials);
                 }
+                account.password = anew.or(account.password);
                 let session = log_in(change, user, &mut account, device)?;
                 change.batch.put(&schema::ACCOUNTS, &user, &account);
                 Ok(session)

@@ -8,6 +8,7 @@
 //! [`heliograph_tables::View`]), [`transactions`] (rows that `rooms` puts beside their effects).
 
 mod account_data;
+mod bcrypt_hashes;
 mod change;
 mod departures;
 mod devices;
@@ -76,6 +77,8 @@ pub struct Settings {
     pub min_password_chars: usize,
     /// How hard passwords are hashed.
     pub hash_cost: HashCost,
+    /// What Synapse put behind the passwords whose hashes came from it.
+    pub bcrypt_pepper: String,
     /// Passwords that wait to be hashed before more are refused.
     pub hash_queue: usize,
     /// Sessions, by access token, that are kept in memory.
@@ -103,6 +106,7 @@ impl Default for Settings {
             shared_secret: None,
             min_password_chars: 8,
             hash_cost: HashCost::default(),
+            bcrypt_pepper: String::new(),
             hash_queue: 64,
             session_cache: 10_000,
             interactive_sessions: 2_000,
@@ -177,7 +181,11 @@ impl Accounts {
                 clock,
                 random,
                 stripes: Stripes::default(),
-                passwords: Passwords::new(settings.hash_cost, settings.hash_queue),
+                passwords: Passwords::new(
+                    settings.hash_cost,
+                    settings.bcrypt_pepper.clone(),
+                    settings.hash_queue,
+                ),
                 sessions: Sessions::new(settings.session_cache),
                 interactive_auth: InteractiveAuth::new(settings.interactive_sessions),
                 nonces: Nonces::default(),

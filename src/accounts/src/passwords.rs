@@ -1,11 +1,11 @@
 //! Passwords under argon2id, few at a time and off the async threads.
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use heliograph_tables::schema::PasswordHash;
+use heliograph_tables::schema::{Argon2idHash, PasswordHash};
 use heliograph_work::{Pool, PoolSettings, RandomSource, RandomSourceExt};
 use subtle::ConstantTimeEq as _;
 
-use crate::AccountError;
+use crate::{AccountError, bcrypt_hashes};
 
 /// Bytes of a password, at most.
 pub const MAX_PASSWORD_BYTES: usize = 512;
@@ -46,11 +46,13 @@ impl HashCost {
 /// Hashes and checks passwords.
 pub(crate) struct Passwords {
     cost: HashCost,
+    /// What Synapse put behind every password before it hashed it.
+    pepper: String,
     pool: Pool,
 }
 
 impl Passwords {
-    pub(crate) fn new(cost: HashCost, queue: usize) -> Self {
+    pub(crate) fn new(cost: HashCost, pepper: String, queue: usize) -> Self {
         let settings = PoolSettings {
             name: "passwords",
             threads: AT_ONCE,
@@ -58,6 +60,7 @@ impl Passwords {
         };
         Self {
             cost,
+            pepper,
             pool: Pool::new(settings),
         }
     }
@@ -70,9 +73,19 @@ impl Passwords {
         random: &dyn RandomSource,
     ) -> Result<PasswordHash, AccountError> {
         check(&password, min_chars)?;
+        self.hash_again(password, random).await
+    }
+
+    /// The hash of a password that was good enough before.
+    pub(crate) async fn hash_again(
+        &self,
+        password: String,
+        random: &dyn RandomSource,
+    ) -> Result<PasswordHash, AccountError> {
         let salt: [u8; 16] = random.bytes();
         let cost = self.cost;
-        self.pool.run(move || hash(&password, salt, cost)).await?
+        let hash = self.pool.run(move || hash(&password, salt, cost)).await??;
+        Ok(PasswordHash::Argon2id(hash))
     }
 
     /// Whether this is the password. Without a stored one it takes as long, and is not.
@@ -85,13 +98,21 @@ impl Passwords {
             return Ok(false);
         }
         let known = stored.is_some();
-        let stored = stored.unwrap_or(PasswordHash {
-            memory_kib: self.cost.memory_kib,
-            passes: self.cost.passes,
-            lanes: self.cost.lanes,
-            salt: [0; 16],
-            hash: [0; 32],
-        });
+        let stored = match stored {
+            Some(PasswordHash::Bcrypt(stored)) => {
+                let text = password + &self.pepper;
+                let run = self.pool.run(move || bcrypt_hashes::verify(&text, &stored));
+                return Ok(run.await?);
+            }
+            Some(PasswordHash::Argon2id(stored)) => stored,
+            None => Argon2idHash {
+                memory_kib: self.cost.memory_kib,
+                passes: self.cost.passes,
+                lanes: self.cost.lanes,
+                salt: [0; 16],
+                hash: [0; 32],
+            },
+        };
         let cost = HashCost {
             memory_kib: stored.memory_kib,
             passes: stored.passes,
@@ -115,7 +136,7 @@ pub(crate) fn check(password: &str, min_chars: usize) -> Result<(), AccountError
     Ok(())
 }
 
-fn hash(password: &str, salt: [u8; 16], cost: HashCost) -> Result<PasswordHash, AccountError> {
+fn hash(password: &str, salt: [u8; 16], cost: HashCost) -> Result<Argon2idHash, AccountError> {
     let HashCost {
         memory_kib,
         passes,
@@ -128,7 +149,7 @@ fn hash(password: &str, salt: [u8; 16], cost: HashCost) -> Result<PasswordHash, 
     argon2
         .hash_password_into(password.as_bytes(), &salt, &mut hash)
         .map_err(fail)?;
-    Ok(PasswordHash {
+    Ok(Argon2idHash {
         memory_kib,
         passes,
         lanes,
@@ -144,7 +165,7 @@ mod tests {
     use super::*;
 
     fn passwords() -> Passwords {
-        Passwords::new(HashCost::CHEAPEST, 4)
+        Passwords::new(HashCost::CHEAPEST, "pepper".to_owned(), 4)
     }
 
     #[tokio::test]
@@ -173,7 +194,7 @@ mod tests {
             passes: 2,
             lanes: 1,
         };
-        let passwords = Passwords::new(dearer, 4);
+        let passwords = Passwords::new(dearer, String::new(), 4);
         assert!(passwords.verify(password, Some(stored)).await.unwrap());
     }
 
@@ -185,7 +206,7 @@ mod tests {
             passes: 1,
             lanes: 1,
         };
-        let passwords = Passwords::new(broken, 4);
+        let passwords = Passwords::new(broken, String::new(), 4);
         let result = passwords.verify("whatever".to_owned(), None).await;
         assert!(matches!(result, Err(AccountError::Inconsistent(_))));
     }

@@ -135,6 +135,7 @@ impl Accounts {
         self.register(Registration {
             localpart: Some(request.username),
             password: Some(request.password),
+            bcrypt_hash: None,
             admin: request.admin,
             displayname: request.displayname,
             registration_token: None,

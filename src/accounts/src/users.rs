@@ -15,8 +15,9 @@ use heliograph_work::RandomSourceExt as _;
 use ruma_common::OwnedUserId;
 
 use crate::{
-    AccountError, Accounts, Inner, NewDevice, Session, account_data, change::Change, departures,
-    devices, filters, localpart, locks::Lock, passwords, profiles, registration_tokens, sessions,
+    AccountError, Accounts, Inner, NewDevice, Session, account_data, bcrypt_hashes, change::Change,
+    departures, devices, filters, localpart, locks::Lock, passwords, profiles, registration_tokens,
+    sessions,
 };
 
 /// Digits of a generated localpart.
@@ -35,6 +36,8 @@ pub struct Registration {
     pub localpart: Option<String>,
     /// The password; without one nobody can log in by password.
     pub password: Option<String>,
+    /// The password's hash under bcrypt, from another server, for want of the password.
+    pub bcrypt_hash: Option<String>,
     /// Whether the user administers this server.
     pub admin: bool,
     /// The profile's display name.
@@ -126,7 +129,10 @@ impl Accounts {
                     .hash(password, min_chars, &*inner.random)
                     .await?,
             ),
-            None => None,
+            None => match &registration.bcrypt_hash {
+                Some(hash) => Some(bcrypt_hashes::parse(hash)?),
+                None => None,
+            },
         };
         if let Some(user_id) = wanted {
             return self.register_as(user_id, registration, password).await;

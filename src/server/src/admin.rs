@@ -21,6 +21,8 @@ pub(crate) enum Request {
     CreateUser {
         localpart: String,
         password: String,
+        /// Whether the password is its hash under bcrypt.
+        bcrypt: bool,
         admin: bool,
     },
     /// Set a password and end all sessions. The user is named by id or localpart.
@@ -63,11 +65,18 @@ impl Admin {
             Request::CreateUser {
                 localpart,
                 password,
+                bcrypt,
                 admin,
             } => {
+                let (password, bcrypt_hash) = if bcrypt {
+                    (None, Some(password))
+                } else {
+                    (Some(password), None)
+                };
                 let registration = Registration {
                     localpart: Some(localpart),
-                    password: Some(password),
+                    password,
+                    bcrypt_hash,
                     admin,
                     ..Registration::default()
                 };

@@ -71,6 +71,9 @@ pub(crate) enum UserCommand {
         /// Make the user an administrator.
         #[arg(long)]
         admin: bool,
+        /// Take the line for the password's hash under bcrypt, as Synapse has it in its table of users.
+        #[arg(long)]
+        bcrypt: bool,
         /// Read the password from this file instead.
         #[arg(long)]
         password_file: Option<PathBuf>,
@@ -169,6 +172,7 @@ mod tests {
             "config check",
             "config show",
             "user create ada --admin --password-file p",
+            "user create ada --bcrypt",
             "user password @ada:example.org",
             "user list --config x.toml",
             "backup b",

@@ -24,9 +24,11 @@ pub(crate) fn user(config: &Config, command: UserCommand) -> Result<(), Failure>
         UserCommand::Create {
             localpart,
             admin,
+            bcrypt,
             password_file,
         } => Request::CreateUser {
             localpart,
+            bcrypt,
             password: read_password(password_file.as_deref())?,
             admin,
         },

@@ -82,6 +82,10 @@ pub(crate) fn accounts(config: &Config) -> heliograph_accounts::Settings {
             memory_kib: u32::try_from(memory_kib).unwrap_or(u32::MAX),
             ..HashCost::default()
         },
+        bcrypt_pepper: registration
+            .bcrypt_pepper
+            .as_ref()
+            .map_or_else(String::new, |pepper| pepper.expose().to_owned()),
         hash_queue: config.limits.password_queue,
         access_token_life_ms: milliseconds(config.sessions.access_token_lifetime),
         refresh_token_life_ms: config.sessions.refresh_token_lifetime.map(milliseconds),

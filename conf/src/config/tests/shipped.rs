@@ -147,7 +147,7 @@ fn uncommented_defaults_are_the_defaults() {
         .iter()
         .chain(&["shared_secret", "shared_secret_file", "signing_key"]);
     let optional: Vec<_> = optional
-        .chain(&["refresh_token_lifetime", "address"])
+        .chain(&["refresh_token_lifetime", "address", "bcrypt_pepper"])
         .chain(&["page", "admin_matrix_id", "admin_email"])
         .chain(&["security_matrix_id", "security_email"])
         .map(|key| format!("{key} = "))

@@ -98,6 +98,7 @@ fn commands_reach_a_running_server_and_a_stopped_ones_data() {
     let password = folder.path().join("password");
     fs::write(&password, "a long password\n").unwrap();
     let create = |localpart: &str| crate::cli::UserCommand::Create {
+        bcrypt: false,
         localpart: localpart.to_owned(),
         admin: true,
         password_file: Some(password.clone()),

@@ -5,50 +5,10 @@ use bytes::Bytes;
 use heliograph_core::ids::{DeviceNum, Position, RoomNum, UserNum};
 
 use crate::{
-    codec::{Corrupt, Encoder, Field, Plain, Tail, Value, end, format},
+    codec::{Corrupt, Encoder, Field, Plain, Tail, Value, end, format, format_up_to},
+    schema::{Argon2idHash, PasswordHash},
     table::{AnyTable, Family, Table},
 };
-
-/// A password under argon2id, with the parameters it was hashed with.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash {
-    /// Memory, in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub passes: u32,
-    /// Lanes.
-    pub lanes: u32,
-    /// The salt.
-    pub salt: [u8; 16],
-    /// The hash.
-    pub hash: [u8; 32],
-}
-
-impl std::fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PasswordHash").finish_non_exhaustive()
-    }
-}
-
-impl Field for PasswordHash {
-    fn put(&self, out: &mut Encoder) {
-        out.field(&self.memory_kib)
-            .field(&self.passes)
-            .field(&self.lanes)
-            .field(&self.salt)
-            .field(&self.hash);
-    }
-
-    fn take(from: &mut Bytes) -> Result<Self, Corrupt> {
-        Ok(Self {
-            memory_kib: Field::take(from)?,
-            passes: Field::take(from)?,
-            lanes: Field::take(from)?,
-            salt: Field::take(from)?,
-            hash: Field::take(from)?,
-        })
-    }
-}
 
 /// A user of this server. The row outlives the account, so that no id is given twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +29,7 @@ pub struct Account {
 
 impl Value for Account {
     fn encode(&self, out: &mut Encoder) {
-        out.field(&1u8)
+        out.field(&2u8)
             .field(&self.created_ts)
             .field(&self.admin)
             .field(&self.deactivated)
@@ -79,13 +39,20 @@ impl Value for Account {
     }
 
     fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
-        format(&mut from, 1)?;
+        let format = format_up_to(&mut from, 2)?;
         let from = &mut from;
         let account = Self {
             created_ts: Field::take(from)?,
             admin: Field::take(from)?,
             deactivated: Field::take(from)?,
-            password: Field::take(from)?,
+            password: match format {
+                // Before, there was one kind.
+                1 => {
+                    let hash: Option<Argon2idHash> = Field::take(from)?;
+                    hash.map(PasswordHash::Argon2id)
+                }
+                _ => Field::take(from)?,
+            },
             next_device: Field::take(from)?,
             devices: Field::take(from)?,
         };
@@ -303,7 +270,7 @@ mod tests {
     use super::*;
     use crate::{
         batch::PRESENT,
-        schema::{ACCESS_TOKENS, DEVICE_TOKENS, testing::round_trip},
+        schema::{ACCESS_TOKENS, BcryptHash, DEVICE_TOKENS, testing::round_trip},
     };
 
     fn ordered<K: Field + Ord, V: Value>(table: &Table<K, V>, a: &K, b: &K) {
@@ -324,18 +291,48 @@ mod tests {
     }
 
     fn password() -> impl Strategy<Value = PasswordHash> {
-        (
+        let argon2id = (
             any::<(u32, u32, u32)>(),
             any::<[u8; 16]>(),
             any::<[u8; 32]>(),
-        )
-            .prop_map(|((memory_kib, passes, lanes), salt, hash)| PasswordHash {
+        );
+        let argon2id = argon2id.prop_map(|((memory_kib, passes, lanes), salt, hash)| {
+            PasswordHash::Argon2id(Argon2idHash {
                 memory_kib,
                 passes,
                 lanes,
                 salt,
                 hash,
             })
+        });
+        let bcrypt = any::<(u8, [u8; 16], [u8; 23])>()
+            .prop_map(|(cost, salt, hash)| PasswordHash::Bcrypt(BcryptHash { cost, salt, hash }));
+        prop_oneof![argon2id, bcrypt]
+    }
+
+    #[test]
+    fn accounts_of_the_first_format_have_passwords_of_one_kind() {
+        let hash = Argon2idHash {
+            memory_kib: 1,
+            passes: 2,
+            lanes: 3,
+            salt: [4; 16],
+            hash: [5; 32],
+        };
+        let account = Account {
+            created_ts: 6,
+            password: Some(PasswordHash::Argon2id(hash.clone())),
+            ..Account::default()
+        };
+        let mut out = Encoder::new();
+        out.field(&1u8)
+            .field(&6u64)
+            .field(&false)
+            .field(&false)
+            .field(&Some(hash))
+            .field(&account.next_device)
+            .field(&account.devices);
+        assert_eq!(Account::decode(out.into_bytes().into()).unwrap(), account);
     }
 
     proptest! {

@@ -7,6 +7,7 @@ mod directory;
 mod event_rows;
 mod meta;
 mod names;
+mod passwords;
 mod rooms;
 #[cfg(test)]
 mod testing;
@@ -18,6 +19,7 @@ pub use directory::*;
 pub use event_rows::*;
 pub use meta::*;
 pub use names::*;
+pub use passwords::*;
 pub use rooms::*;
 pub use tokens::*;
 pub use users::*;
