@@ -15,6 +15,7 @@ mod costs;
 mod crashes;
 mod history;
 mod limits;
+mod relations;
 mod rooms;
 mod sync;
 mod transport;

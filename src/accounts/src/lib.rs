@@ -12,6 +12,7 @@ mod change;
 mod devices;
 mod error;
 mod filters;
+mod ignoring;
 mod interactive_auth;
 mod localpart;
 mod locks;
@@ -38,6 +39,7 @@ pub use account_data::{AccountDataRow, MAX_CONTENT_BYTES};
 pub use devices::{DeviceInfo, MAX_DEVICE_ID_BYTES, MAX_DEVICE_NAME_CHARS, NewDevice};
 pub use error::AccountError;
 pub use filters::MAX_FILTER_BYTES;
+pub use ignoring::ignored_users;
 pub use interactive_auth::{
     AuthData, Challenge, Completed, Interacted, Interaction, Stage, StageFailure,
 };

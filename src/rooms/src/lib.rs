@@ -7,6 +7,7 @@
 //! [`state`] (the trees and resolution).
 
 mod append;
+mod bundles;
 mod content;
 mod create;
 mod draft;
@@ -21,11 +22,14 @@ mod profiles;
 mod reading;
 mod receipts;
 mod redactions;
+mod relating;
+mod relations;
 mod resolve;
 mod rooms_view;
 mod send;
 mod serving;
 pub mod state;
+mod threads;
 mod typing;
 mod visibility;
 mod work;
@@ -36,6 +40,7 @@ use heliograph_core::signing::Signer;
 use heliograph_tables::{Store, interner::Interner};
 use heliograph_work::{Pool, RandomSourceExt, SharedClock, SharedRandom};
 
+pub use bundles::Related;
 pub use create::{InitialState, NewRoom, Preset};
 pub use draft::Draft;
 pub use error::RoomError;
@@ -45,9 +50,10 @@ pub use history::{Page, PageRequest, after, place_of_position};
 pub use membership::{Action, MembershipChange};
 pub use reading::StateReader;
 pub use receipts::{ReceiptPlace, ReceiptRow, ReceiptType, since as receipts_since};
+pub use relating::{MAX_RECURSION_DEPTH, RelatedBy, RelationsRequest};
 pub use rooms_view::RoomsView;
 pub use send::{Sender, Transaction};
-pub use serving::{Presenter, Reader, SharedEvent, push_string};
+pub use serving::{Form, Presenter, Reader, SharedEvent, push_string};
 pub use typing::Typing;
 pub use visibility::{HistoryVisibility, Visibility};
 

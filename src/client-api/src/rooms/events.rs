@@ -36,7 +36,7 @@ async fn event(
             .rooms
             .presenter(reading.room, Some(reading.reader))?;
         presenter.visible(event)?;
-        presenter.event(event)
+        presenter.bundled_event(event)
     });
     Ok(JsonBytes(json.await?.into()))
 }

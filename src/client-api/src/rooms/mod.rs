@@ -7,8 +7,10 @@ mod members;
 mod membership;
 mod messages;
 mod receipts;
+mod relations;
 mod send;
 mod state;
+mod threads;
 mod typing;
 
 use heliograph_http::RouteTable;
@@ -27,5 +29,7 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(messages::routes())
         .merge(members::routes())
         .merge(receipts::routes())
+        .merge(relations::routes())
+        .merge(threads::routes())
         .merge(typing::routes())
 }

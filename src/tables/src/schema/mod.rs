@@ -6,6 +6,7 @@ mod accounts;
 mod event_rows;
 mod meta;
 mod names;
+mod relations;
 mod rooms;
 mod users;
 
@@ -13,6 +14,7 @@ pub use accounts::*;
 pub use event_rows::*;
 pub use meta::*;
 pub use names::*;
+pub use relations::*;
 pub use rooms::*;
 pub use users::*;
 
@@ -29,6 +31,7 @@ pub const ALL: &[&[&dyn AnyTable]] = &[
     META_TABLES,
     NAME_TABLES,
     EVENT_TABLES,
+    RELATION_TABLES,
     ROOM_TABLES,
     USER_TABLES,
     ACCOUNT_TABLES,
