@@ -18,6 +18,7 @@ mod limits;
 mod relations;
 mod rooms;
 mod sync;
+mod timestamps;
 mod transport;
 mod versions;
 mod visibility;

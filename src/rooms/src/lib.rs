@@ -30,6 +30,7 @@ mod send;
 mod serving;
 pub mod state;
 mod threads;
+mod timestamps;
 mod typing;
 mod visibility;
 mod work;
@@ -54,6 +55,7 @@ pub use relating::{MAX_RECURSION_DEPTH, RelatedBy, RelationsRequest};
 pub use rooms_view::RoomsView;
 pub use send::{Sender, Transaction};
 pub use serving::{Form, Presenter, Reader, SharedEvent, push_string};
+pub use timestamps::Nearest;
 pub use typing::Typing;
 pub use visibility::{HistoryVisibility, Visibility};
 

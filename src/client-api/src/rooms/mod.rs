@@ -11,6 +11,7 @@ mod relations;
 mod send;
 mod state;
 mod threads;
+mod timestamps;
 mod typing;
 
 use heliograph_http::RouteTable;
@@ -31,5 +32,6 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(receipts::routes())
         .merge(relations::routes())
         .merge(threads::routes())
+        .merge(timestamps::routes())
         .merge(typing::routes())
 }
