@@ -141,11 +141,8 @@ async fn relations_are_paged_in_both_directions_without_loss_or_repetition() {
                 !from.is_empty(),
                 "REL-01: {page}"
             );
-            assert_eq!(
-                page["recursion_depth"].is_number(),
-                recurse,
-                "REL-02: {page}"
-            );
+            let depth = page["recursion_depth"].as_u64();
+            assert_eq!(depth, Some(if recurse { 3 } else { 1 }), "REL-02: {page}");
             found.extend(event_ids(&page["chunk"]));
             match page["next_batch"].as_str() {
                 Some(next) => from = format!("&from={next}"),
@@ -325,4 +322,39 @@ async fn an_annotation_is_made_once_and_threads_begin_at_the_top() {
     let shown = alice.event(&room, &reply).await;
     let reply_to = &shown["content"]["m.relates_to"]["m.in_reply_to"];
     assert_eq!(reply_to["event_id"], target, "REL-15: {shown}");
+}
+
+#[tokio::test]
+async fn what_has_no_relation_costs_no_more_for_those_of_others() {
+    let server = TestServer::usual().await;
+    let alice = server.user("alice").await;
+    let mut costs = Vec::new();
+    for has_relations in [false, true] {
+        let room = alice.create_public_room().await;
+        let root = alice.say(&room, "root").await;
+        for number in 0..5 {
+            if has_relations {
+                relate(&alice, &room, "m.thread", &root).await;
+                react(&alice, &room, &root, &format!("{number}")).await;
+            } else {
+                alice.say(&room, &format!("{number}")).await;
+                alice.say(&room, &format!("{number}")).await;
+            }
+        }
+        for number in 0..20 {
+            alice.say(&room, &format!("{number}")).await;
+        }
+        alice.messages(&room, "b", "&limit=10").await;
+        let before = server.costs().await;
+        alice.messages(&room, "b", "&limit=10").await;
+        let read = server.costs().await;
+        alice.say(&room, "one more").await;
+        let sent = server.costs().await;
+        let (page, send) = (
+            before.between(&read, "history"),
+            read.between(&sent, "send"),
+        );
+        costs.push((page.keys_read, send.keys_read, send.keys_written));
+    }
+    assert_eq!(costs[0], costs[1], "REL-12: keys of a page, and of a send");
 }

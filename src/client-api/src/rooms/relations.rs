@@ -54,8 +54,7 @@ struct RelationsParams {
     from: Option<String>,
     to: Option<String>,
     limit: Option<usize>,
-    #[serde(default)]
-    recurse: bool,
+    recurse: Option<bool>,
 }
 
 /// A `limit` parameter, which must not be zero.
@@ -89,10 +88,13 @@ async fn relations(
             target: reading.event(&path.event)?,
             rel_type: path.rel_type.as_deref(),
             event_type: path.event_type.as_deref(),
-            recurse: params.recurse,
+            recurse: params.recurse.unwrap_or_default(),
             page,
         };
-        answer(reading, &request, from.is_some())
+        let depth = params
+            .recurse
+            .map(|recurse| if recurse { MAX_RECURSION_DEPTH } else { 1 });
+        answer(reading, &request, from.is_some(), depth)
     });
     Ok(JsonBytes(json.await?.into()))
 }
@@ -101,6 +103,7 @@ fn answer(
     reading: &RoomReading<'_>,
     request: &RelationsRequest<'_>,
     has_before: bool,
+    depth: Option<u32>,
 ) -> Result<String, RoomError> {
     let presenter = reading
         .rooms
@@ -123,9 +126,9 @@ fn answer(
         json.push_str(",\"prev_batch\":");
         push_string(&mut json, &PaginationToken(request.page.from).encode());
     }
-    if request.recurse {
+    if let Some(depth) = depth {
         json.push_str(",\"recursion_depth\":");
-        json.push_str(&MAX_RECURSION_DEPTH.to_string());
+        json.push_str(&depth.to_string());
     }
     json.push('}');
     Ok(json)

@@ -5,6 +5,7 @@ mod gaps;
 mod hostile;
 mod outliers;
 mod redactions;
+mod relations;
 mod version_1;
 mod world;
 
