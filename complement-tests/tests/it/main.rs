@@ -13,6 +13,7 @@ mod backups;
 mod bad_input;
 mod costs;
 mod crashes;
+mod deprecated;
 mod history;
 mod limits;
 mod relations;

@@ -85,6 +85,32 @@ impl RoomsState {
             .map_err(room_error)
     }
 
+    /// Reads all rooms for the caller.
+    pub(crate) async fn read_all<T, F>(
+        &self,
+        op: Op,
+        caller: &Arc<DeviceIdentity>,
+        read: F,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&RoomsView<'_>, Reader) -> Result<T, RoomError> + Send + 'static,
+    {
+        let (this, caller) = (self.clone(), Arc::clone(caller));
+        let answer = self.pool.run(move || {
+            let view = this.store.view(op);
+            let reader = Reader {
+                user: caller.user,
+                device: caller.device,
+            };
+            read(&this.rooms.at(&view), reader)
+        });
+        answer
+            .await
+            .map_err(|error| room_error(error.into()))?
+            .map_err(room_error)
+    }
+
     /// The number of a room, for a change.
     pub(crate) async fn room_num(&self, op: Op, room_id: &RoomId) -> Result<RoomNum, ApiError> {
         if let Some(known) = self.rooms.cached_num(room_id) {

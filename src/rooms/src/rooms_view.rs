@@ -1,13 +1,15 @@
 //! Reading rooms at one moment.
 
 use heliograph_core::{
+    hashing::hashes_of_id,
     ids::{EventIdx, Position, RoomNum, TimelineKey, UserNum},
     room_version::RoomVersion,
 };
 use heliograph_tables::{
     Direction, View,
     schema::{
-        LIVE_EVENTS, LiveEvent, ROOM_HEADS, RoomHead, StateRoot, TIMELINE, USER_ROOMS, UserRoom,
+        EVENT_IDS, LIVE_EVENTS, LiveEvent, ROOM_HEADS, RoomHead, StateRoot, TIMELINE, USER_ROOMS,
+        UserRoom,
     },
 };
 use ruma_common::{EventId, OwnedRoomId, RoomId};
@@ -204,6 +206,20 @@ impl<'a> RoomsView<'a> {
         Ok(Some(
             crate::history::status(self.view, room, entry.event)?.state_before,
         ))
+    }
+
+    /// The event of any room with an id; `None` also for events of room versions 1 and 2, whose
+    /// ids are no hashes and may stand for an event in each room.
+    pub fn event_of_any_room(
+        &self,
+        id: &EventId,
+    ) -> Result<Option<(RoomNum, EventIdx)>, RoomError> {
+        for hash in hashes_of_id(id) {
+            if let Some(row) = self.view.get(&EVENT_IDS, &hash)? {
+                return Ok(Some(row.0));
+            }
+        }
+        Ok(None)
     }
 
     /// The event of a room with an id.

@@ -3,6 +3,7 @@
 mod context;
 mod create;
 mod events;
+mod initial_sync;
 mod members;
 mod membership;
 mod messages;
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(send::routes())
         .merge(state::routes())
         .merge(events::routes())
+        .merge(initial_sync::routes())
         .merge(context::routes())
         .merge(messages::routes())
         .merge(members::routes())
