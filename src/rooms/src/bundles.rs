@@ -230,10 +230,9 @@ impl Presenter<'_> {
                 .get(&THREAD_SENDERS, &(self.room(), hash, user))?;
             Ok(row.map_or(0, |row| row.0))
         };
-        let mut replies = row.replies;
-        for user in self.ignored()? {
-            replies = replies.saturating_sub(by(*user)?);
-        }
+        let replies = row
+            .replies
+            .saturating_sub(self.ignored_replies(hash, row.replies)?);
         let latest = if replies > 0 {
             self.latest_reply(hash)?
         } else {
@@ -254,6 +253,32 @@ impl Presenter<'_> {
             latest,
             participated,
         }))
+    }
+
+    /// How many of a thread's replies are by users whom the reader ignores: by the shorter of the
+    /// two lists, of those users and of those who replied.
+    fn ignored_replies(&self, hash: [u8; 32], replies: u32) -> Result<u32, RoomError> {
+        let ignored = self.ignored()?;
+        let mut count = 0u32;
+        if usize::try_from(replies).is_ok_and(|most| most < ignored.len()) {
+            let start = (self.room(), hash);
+            for row in self
+                .view()
+                .scan(&THREAD_SENDERS, &start, Direction::Forward)
+            {
+                let ((.., sender), row) = row?;
+                if ignored.contains(&sender) {
+                    count = count.saturating_add(row.0);
+                }
+            }
+            return Ok(count);
+        }
+        for user in ignored {
+            let key = (self.room(), hash, *user);
+            let row = self.view().get(&THREAD_SENDERS, &key)?;
+            count = count.saturating_add(row.map_or(0, |row| row.0));
+        }
+        Ok(count)
     }
 
     /// The latest reply of a thread that the reader is shown.

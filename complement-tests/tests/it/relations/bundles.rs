@@ -197,6 +197,15 @@ async fn threads_tell_their_latest_event_their_count_and_whether_one_took_part()
     let told = thread(&alice).await;
     assert_eq!(told["count"], 2, "REL-09: {told}");
     assert_eq!(told["latest_event"]["event_id"], second, "REL-09: {told}");
+    let mut ignored = serde_json::Map::new();
+    for name in ["dave", "erin", "frank"] {
+        ignored.insert(server.user(name).await.user_id, json!({}));
+    }
+    ignored.insert(carol.user_id.clone(), json!({}));
+    let ignored = json!({ "ignored_users": ignored });
+    alice.put(&path, ignored).await.ok("ACD-06: ignoring");
+    let told = thread(&alice).await;
+    assert_eq!(told["count"], 2, "REL-09: many are ignored: {told}");
     bob.redact(&room, &second).await;
     let told = thread(&bob).await;
     assert_eq!(told["count"], 2, "EVT-26: {told}");

@@ -6,6 +6,7 @@ mod hostile;
 mod outliers;
 mod redactions;
 mod relations;
+mod timestamps;
 mod version_1;
 mod world;
 

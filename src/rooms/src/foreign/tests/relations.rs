@@ -2,12 +2,16 @@
 
 use std::slice::from_ref;
 
-use heliograph_core::ids::TimelineKey;
+use heliograph_core::ids::{TimelineKey, UserNum};
 use heliograph_tables::{
     Direction,
-    schema::{EDITS, RELATIONS, Standing, THREAD_SENDERS, THREADS, THREADS_BY_LATEST},
+    schema::{
+        EDITS, RELATIONS, RelationKind, Standing, THREAD_SENDERS, THREADS, THREADS_BY_LATEST,
+        Thread,
+    },
 };
 use heliograph_testkit::Craft;
+use proptest::prelude::*;
 use ruma_common::OwnedEventId;
 
 use super::world::World;
@@ -271,4 +275,87 @@ async fn equal_times_of_edits_are_decided_by_the_greater_id() {
     let event = shown(&world, &target);
     let replace = &event["unsigned"]["m.relations"]["m.replace"];
     assert_eq!(replace["event_id"], greatest.as_str(), "REL-04: {event}");
+}
+
+/// What is counted of a thread is what a count of its replies gives.
+fn assert_counted(world: &World, root: &OwnedEventId, case: &str) {
+    let (view, room) = (world.view(), world.room);
+    let hash = crate::events::id_hash(&world.room_id, root, world.version);
+    let places: Vec<(TimelineKey, UserNum)> = view
+        .scan(
+            &RELATIONS,
+            &(room, hash, RelationKind::Thread),
+            Direction::Forward,
+        )
+        .map(|row| row.map(|((.., place), relation)| (place, relation.sender)))
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let thread = view.get(&THREADS, &(room, hash)).unwrap();
+    let expected = places.last().map(|(latest, _)| Thread {
+        replies: u32::try_from(places.len()).unwrap(),
+        latest: *latest,
+    });
+    assert_eq!(thread, expected, "{case}");
+    let by_latest: Vec<TimelineKey> = view
+        .scan(&THREADS_BY_LATEST, &(room,), Direction::Forward)
+        .map(|row| row.unwrap().0.1)
+        .collect();
+    let latest: Vec<TimelineKey> = places
+        .last()
+        .map(|(latest, _)| *latest)
+        .into_iter()
+        .collect();
+    assert_eq!(by_latest, latest, "{case}");
+    for row in view.scan(&THREAD_SENDERS, &(room, hash), Direction::Forward) {
+        let ((.., sender), count) = row.unwrap();
+        let replies = places.iter().filter(|(_, by)| *by == sender).count();
+        assert_eq!(usize::try_from(count.0).unwrap(), replies, "{case}");
+        assert!(replies > 0, "{case}: no row for nothing");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Replies come live, as history and in one chunk, and are redacted in any order.
+    #[test]
+    fn threads_are_counted_whatever_comes_and_goes(
+        steps in prop::collection::vec((0u8..5, any::<prop::sample::Index>()), 1..14),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let world = World::new("12").await;
+            let tip = world.first.last().unwrap().clone();
+            let root = world.message(&[&tip], 1);
+            accept(&world, &root).await;
+            let mut replies: Vec<OwnedEventId> = Vec::new();
+            for (n, (what, which)) in steps.iter().enumerate() {
+                let nth = 10 + 3 * n;
+                let below = *world.timeline().keys().next().unwrap();
+                match what {
+                    0 | 1 if !replies.is_empty() => {
+                        let gone = which.get(&replies);
+                        accept(&world, &redaction(&world, gone, &tip, nth)).await;
+                    }
+                    2 => {
+                        let reply = relating(&world, "m.thread", &root, &tip, nth);
+                        let gone = relating(&world, "m.thread", &root, &tip, nth + 1);
+                        let redaction = redaction(&world, &gone, &tip, nth + 2);
+                        let chunk = [gone, reply.clone(), redaction];
+                        world.history(&chunk, world.state_ids(), below).await.unwrap();
+                        replies.push(reply);
+                    }
+                    _ => {
+                        let reply = relating(&world, "m.thread", &root, &tip, nth);
+                        accept(&world, &reply).await;
+                        replies.push(reply);
+                    }
+                }
+                assert_counted(&world, &root, &format!("{steps:?}, step {n}"));
+            }
+        });
+    }
 }
