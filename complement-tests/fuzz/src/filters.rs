@@ -143,6 +143,10 @@ fn written_events(events: &EventFilter) -> Value {
         "rooms": events.rooms,
         "not_rooms": events.not_rooms,
         "contains_url": events.contains_url,
+        "org.matrix.msc3874.rel_types": events.rel_types,
+        "not_rel_types": events.not_rel_types,
+        "related_by_rel_types": events.related_by_rel_types,
+        "related_by_senders": events.related_by_senders,
         "lazy_load_members": events.lazy_load_members,
         "include_redundant_members": events.include_redundant_members,
     })
@@ -158,6 +162,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             \"*a*b*\"]}}}\0m.room.name\0@a:b",
         "{\"room\":{\"state\":{\"senders\":[\"@a:b\"],\"not_senders\":[\"@c:d\"],\
             \"lazy_load_members\":true,\"include_redundant_members\":false}}}\0m.a\0@a:b",
+        "{\"room\":{\"timeline\":{\"rel_types\":[\"m.thread\"],\"not_rel_types\":[],\"related_by_rel_types\":[\"m.x\"],\
+            \"related_by_senders\":[\"@a:b\"]}}}\0m.a\0@a:b",
         "{\"room\":{\"ephemeral\":{\"types\":[\"a*a\",\"**\"]},\"account_data\":{\"limit\":0,\
             \"contains_url\":null}}}\0a\0@a:b",
         "{\"account_data\":{\"not_types\":[\"*\"],\"contains_url\":true,\"rooms\":null},\

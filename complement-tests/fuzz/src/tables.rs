@@ -59,6 +59,14 @@ pub(crate) const ALL: &[Rows] = tables![
     AUTH_CITED_BY,
     WAITING_REDACTIONS,
     STATE_NODES,
+    // Relations between events.
+    RELATIONS,
+    RELATED,
+    EDITS,
+    ANNOTATIONS,
+    THREADS,
+    THREADS_BY_LATEST,
+    THREAD_SENDERS,
     // Rooms.
     ROOMS,
     ROOM_HEADS,

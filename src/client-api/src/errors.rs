@@ -18,6 +18,9 @@ pub(crate) fn room_error(error: RoomError) -> ApiError {
         RoomError::Invalid(text) => {
             ApiError::new(ErrCode::M_UNKNOWN, text).with_status(http::StatusCode::BAD_REQUEST)
         }
+        error @ RoomError::DuplicateAnnotation => {
+            ApiError::new(ErrCode::M_DUPLICATE_ANNOTATION, error.to_string())
+        }
         RoomError::BadContent(text) => ApiError::bad_json(text),
         RoomError::TooLarge(text) => ApiError::new(ErrCode::M_TOO_LARGE, text),
         error @ RoomError::UnknownAlias => ApiError::not_found(error.to_string()),

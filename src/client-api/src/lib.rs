@@ -8,6 +8,7 @@
 mod account;
 mod content;
 mod errors;
+mod old_sync;
 mod reading;
 mod rooms;
 mod support;
@@ -100,4 +101,5 @@ pub fn routes() -> RouteTable<App> {
         .merge(account::routes())
         .merge(rooms::routes())
         .merge(sync::routes())
+        .merge(old_sync::routes())
 }

@@ -128,6 +128,24 @@ impl RoomsState {
             .map_err(room_error)
     }
 
+    /// Reads all rooms for the caller.
+    pub(crate) async fn read_all<T, F>(
+        &self,
+        op: Op,
+        caller: &DeviceIdentity,
+        read: F,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&RoomsView<'_>, Reader) -> Result<T, RoomError> + Send + 'static,
+    {
+        let reader = Reader {
+            user: caller.user,
+            device: caller.device,
+        };
+        self.look(op, move |rooms| read(rooms, reader)).await
+    }
+
     /// The number of a room, for a change.
     pub(crate) async fn room_num(&self, op: Op, room_id: &RoomId) -> Result<RoomNum, ApiError> {
         if let Some(known) = self.rooms.cached_num(room_id) {

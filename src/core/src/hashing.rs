@@ -125,6 +125,14 @@ pub fn event_id_hash(room: &RoomId, event: &EventId, version: RoomVersion) -> [u
     fixed(context.finish().as_ref())
 }
 
+/// The hashes that an event id of any room may stand for: the form depends on the room's version.
+pub fn hashes_of_id(event: &EventId) -> impl Iterator<Item = [u8; 32]> {
+    let hash = event.as_str().trim_start_matches('$');
+    let forms = [&URL_SAFE_NO_PAD, &STANDARD_NO_PAD];
+    let decoded = forms.map(|form| form.decode(hash).ok()?.try_into().ok());
+    decoded.into_iter().flatten()
+}
+
 /// Top-level keys that redaction keeps.
 const KEPT: [&str; 12] = [
     "event_id",

@@ -202,6 +202,9 @@ impl RoomWork<'_> {
             live,
         };
         self.batch.put(&TIMELINE, &(self.room, place), &entry);
+        if status.redacted_by.is_none() {
+            self.note_relation(&new.pdu, idx, place)?;
+        }
         if !live {
             return Ok(());
         }

@@ -24,6 +24,9 @@ pub enum RoomError {
     /// The request contradicts the spec in itself.
     #[error("{0}")]
     Invalid(String),
+    /// The sender has annotated that event in the same way already.
+    #[error("the event has the same annotation by the same sender already")]
+    DuplicateAnnotation,
     /// The content does not have the shape that the spec demands, or numbers that it forbids.
     #[error("{0}")]
     BadContent(String),

@@ -196,6 +196,9 @@ impl RoomWork<'_> {
     /// an outlier too, as part of a state.
     fn take(&mut self, new: &NewEvent, known: Option<EventIdx>) -> Result<EventIdx, RoomError> {
         let idx = self.append_as(new, known)?;
+        if known.is_none() {
+            self.adopt_relations(idx, &new.pdu)?;
+        }
         if new.standing == Standing::Accepted && new.pdu.type_str() == "m.room.redaction" {
             self.apply_redaction(idx, &new.pdu)?;
         }

@@ -55,14 +55,14 @@ pub const fn after(key: TimelineKey) -> TimelineKey {
 }
 
 /// How many rows a page reads at most, shown or not.
-const MAX_ROWS_READ: usize = 2000;
+pub(crate) const MAX_ROWS_READ: usize = 2000;
 
 impl Presenter<'_> {
     /// Reads a page of what the reader may see and `wanted` lets through.
     pub fn page(
         &self,
         request: PageRequest,
-        wanted: impl Fn(&SharedEvent) -> bool,
+        wanted: impl Fn(&SharedEvent) -> Result<bool, RoomError>,
     ) -> Result<Page, RoomError> {
         let mut page = Page::default();
         for (read, row) in self.rows(request).enumerate() {
@@ -77,7 +77,7 @@ impl Presenter<'_> {
             }
             let status = self.status(entry.event)?;
             if self.visibility().allows(entry.event, &status)?
-                && wanted(&*self.shared(entry.event, &status)?)
+                && wanted(&*self.shared(entry.event, &status)?)?
             {
                 page.events.push(entry.event);
             }

@@ -141,6 +141,9 @@ impl RoomWork<'_> {
             return Ok(());
         }
         status.redacted_by = Some(by);
+        if let Some(place) = status.timeline {
+            self.forget_relation(pdu, idx, place)?;
+        }
         let redacted = pdu
             .redacted(self.version())
             .map_err(|_| RoomError::Inconsistent("event cannot be redacted"))?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use heliograph_core::{
     auth::PowerLevels,
+    hashing::hashes_of_id,
     ids::{EventIdx, Position, RoomNum, TimelineKey, UserNum},
     pdu::Pdu,
     room_version::RoomVersion,
@@ -11,7 +12,8 @@ use heliograph_core::{
 use heliograph_tables::{
     Direction, View,
     schema::{
-        LIVE_EVENTS, LiveEvent, ROOM_HEADS, RoomHead, StateRoot, TIMELINE, USER_ROOMS, UserRoom,
+        EVENT_IDS, LIVE_EVENTS, LiveEvent, ROOM_HEADS, RoomHead, StateRoot, TIMELINE, USER_ROOMS,
+        UserRoom,
     },
 };
 use ruma_common::{EventId, OwnedRoomId, RoomId};
@@ -228,6 +230,20 @@ impl<'a> RoomsView<'a> {
         Ok(Some(
             crate::history::status(self.view, room, entry.event)?.state_before,
         ))
+    }
+
+    /// The event of any room with an id; `None` also for events of room versions 1 and 2, whose
+    /// ids are no hashes and may stand for an event in each room.
+    pub fn event_of_any_room(
+        &self,
+        id: &EventId,
+    ) -> Result<Option<(RoomNum, EventIdx)>, RoomError> {
+        for hash in hashes_of_id(id) {
+            if let Some(row) = self.view.get(&EVENT_IDS, &hash)? {
+                return Ok(Some(row.0));
+            }
+        }
+        Ok(None)
     }
 
     /// The event of a room with an id.

@@ -4,7 +4,7 @@
 //!
 //! An event's own part is made once and shared; `unsigned` is made for each reader and spliced in.
 
-use std::{fmt::Write, sync::Arc};
+use std::{cell::OnceCell, collections::HashSet, fmt::Write, sync::Arc};
 
 use heliograph_core::{
     ids::{DeviceNum, EventIdx, RoomNum, UserNum},
@@ -17,7 +17,9 @@ use heliograph_tables::{
 use quick_cache::sync::Cache;
 use ruma_common::{OwnedRoomId, RoomId};
 
-use crate::{Inner, RoomError, RoomsView, erasures::Erasures, visibility::Visibility};
+use crate::{
+    Inner, RoomError, RoomsView, erasures::Erasures, relations::RelatesTo, visibility::Visibility,
+};
 
 /// The shared part of an event: a JSON object without `room_id`, `unsigned` and closing brace.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct SharedEvent {
     pub origin_server_ts: u64,
     /// Whether the content has a `url` that is a string.
     pub has_url: bool,
+    /// How it relates to another event, if it does.
+    pub rel_type: Option<Box<str>>,
     /// How a client of this server sent it.
     local: Option<EventLocal>,
 }
@@ -110,6 +114,7 @@ impl SharedEvents {
             state_key: stored.state_key().map_err(corrupt)?.map(Into::into),
             origin_server_ts: stored.origin_server_ts(),
             has_url: has_url(stored.content_json()),
+            rel_type: RelatesTo::of(stored.content_json()).map(|relates| relates.rel_type),
             local: view.get(&EVENT_LOCAL, &(room, idx))?,
         });
         self.0.insert((room, idx, redacted), Arc::clone(&shared));
@@ -165,18 +170,29 @@ pub struct Reader {
     pub device: DeviceNum,
 }
 
+/// Where an event stands in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Alone: it names its room.
+    WithRoomId,
+    /// Under its room, in `/sync`.
+    Sync,
+}
+
 /// Makes the events of one room for one reader.
 pub struct Presenter<'a> {
-    inner: &'a Inner,
+    pub(crate) inner: &'a Inner,
     view: &'a View,
     room: RoomNum,
     /// The count of rewrites in the room's head.
     rewrites: u32,
-    room_id: OwnedRoomId,
-    reader: Option<Reader>,
+    pub(crate) room_id: OwnedRoomId,
+    pub(crate) reader: Option<Reader>,
     visibility: Visibility<'a>,
     erasures: Erasures,
     now_ms: u64,
+    /// Whom the reader ignores; read when it is first asked for.
+    ignored: OnceCell<HashSet<UserNum>>,
 }
 
 impl<'a> Presenter<'a> {
@@ -199,6 +215,7 @@ impl<'a> Presenter<'a> {
             visibility,
             erasures: Erasures::default(),
             now_ms,
+            ignored: OnceCell::new(),
         })
     }
 
@@ -246,6 +263,21 @@ impl<'a> Presenter<'a> {
         Ok(json)
     }
 
+    /// Whom the reader ignores.
+    pub(crate) fn ignored(&self) -> Result<&HashSet<UserNum>, RoomError> {
+        if let Some(known) = self.ignored.get() {
+            return Ok(known);
+        }
+        let mut ignored = HashSet::new();
+        if let Some(reader) = &self.reader {
+            for id in heliograph_accounts::ignored_users(self.view, reader.user)? {
+                ignored.extend(self.inner.interner.users.find(self.view, &id)?);
+            }
+            ignored.remove(&reader.user);
+        }
+        Ok(self.ignored.get_or_init(|| ignored))
+    }
+
     /// What is known of an event.
     pub fn status(&self, idx: EventIdx) -> Result<Arc<EventStatus>, RoomError> {
         let room = (self.room, self.rewrites);
@@ -268,26 +300,29 @@ impl<'a> Presenter<'a> {
         all.pruned(self.inner, self.view, key, &self.room_id)
     }
 
-    /// An event whole, with `room_id`: everywhere but in `/sync`.
+    /// An event whole, with `room_id` and without what relates to it.
     pub fn event(&self, idx: EventIdx) -> Result<String, RoomError> {
         let status = self.status(idx)?;
         let shared = self.shared(idx, &status)?;
-        let mut json = String::from(&*shared.open_json);
-        json.push_str(",\"room_id\":");
-        push_string(&mut json, self.room_id.as_str());
-        self.push_unsigned(&mut json, &status, &shared)?;
+        let mut json = String::new();
+        self.push_event(&mut json, (&status, &shared), Form::WithRoomId, "")?;
         Ok(json)
     }
 
-    /// An event without `room_id`, appended to `out`: as it stands in `/sync`.
-    pub fn push_sync_event(
+    /// Appends an event; `relations` is what `m.relations` says, nothing if it is empty.
+    pub(crate) fn push_event(
         &self,
         out: &mut String,
-        status: &EventStatus,
-        shared: &SharedEvent,
+        (status, shared): (&EventStatus, &SharedEvent),
+        form: Form,
+        relations: &str,
     ) -> Result<(), RoomError> {
         out.push_str(&shared.open_json);
-        self.push_unsigned(out, status, shared)
+        if form == Form::WithRoomId {
+            out.push_str(",\"room_id\":");
+            push_string(out, self.room_id.as_str());
+        }
+        self.push_unsigned(out, status, shared, relations)
     }
 
     /// Appends `unsigned` and closes the event.
@@ -296,6 +331,7 @@ impl<'a> Presenter<'a> {
         out: &mut String,
         status: &EventStatus,
         shared: &SharedEvent,
+        relations: &str,
     ) -> Result<(), RoomError> {
         let age = self.now_ms.saturating_sub(shared.origin_server_ts);
         // Writing into a string cannot fail.
@@ -310,6 +346,10 @@ impl<'a> Presenter<'a> {
         if let Some(redaction) = status.redacted_by {
             out.push_str(",\"redacted_because\":");
             out.push_str(&self.redaction(redaction)?);
+        }
+        if !relations.is_empty() {
+            out.push_str(",\"m.relations\":");
+            out.push_str(relations);
         }
         out.push_str("}}");
         Ok(())

@@ -21,6 +21,7 @@ use ruma_common::EventId;
 use crate::{
     Inner, RoomError,
     live::LiveRoom,
+    relations::FreshRelations,
     state::{MemberEntry, NodeWriter, StateChange, StateKey},
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct RoomWork<'a> {
     pub(crate) nodes: NodeWriter,
     /// Events of this change, which no view shows yet.
     pub(crate) fresh: HashMap<EventIdx, (Arc<Pdu>, EventStatus)>,
+    /// Rows about relations that this change has touched.
+    pub(crate) relations: FreshRelations,
     /// State keys numbered by this change.
     fresh_keys: HashMap<Box<str>, heliograph_core::ids::StateKeyNum>,
     /// How many live events this change has.
@@ -67,6 +70,7 @@ impl<'a> RoomWork<'a> {
             batch: Batch::new(op),
             nodes,
             fresh: HashMap::new(),
+            relations: FreshRelations::default(),
             fresh_keys: HashMap::new(),
             live_events: 0,
             state_at_begin,

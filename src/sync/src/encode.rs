@@ -11,7 +11,7 @@ use heliograph_core::{
     ids::{EventIdx, RoomNum},
     tokens::PaginationToken,
 };
-use heliograph_rooms::{ReceiptRow, push_string};
+use heliograph_rooms::{Form, ReceiptRow, Related, push_string};
 use heliograph_tables::View;
 
 use crate::{
@@ -125,7 +125,13 @@ fn push_joined(out: &mut String, ask: &Ask<'_>, joined: &JoinedRoom<'_>) -> Resu
 /// Writes `timeline`, `state` and `account_data`.
 fn push_events(out: &mut String, ask: &Ask<'_>, room: &RoomDelta<'_>) -> Result<(), SyncError> {
     out.push_str("\"timeline\":{\"events\":");
-    push_list(out, ask, &room.reader, &room.timeline)?;
+    // A timeline that is whole has all that relates to its events.
+    let related = if room.limited {
+        room.reader.presenter().related(&room.timeline)?
+    } else {
+        Related::default()
+    };
+    push_list(out, ask, &room.reader, &room.timeline, &related)?;
     write!(out, ",\"limited\":{}", room.limited).ok();
     out.push_str(",\"prev_batch\":");
     push_string(out, &PaginationToken(room.prev_batch).encode());
@@ -136,7 +142,7 @@ fn push_events(out: &mut String, ask: &Ask<'_>, room: &RoomDelta<'_>) -> Result<
         "state"
     };
     write!(out, ",\"{key}\":{{\"events\":").ok();
-    push_list(out, ask, &room.reader, &room.state)?;
+    push_list(out, ask, &room.reader, &room.state, &Related::default())?;
     out.push('}');
     if !room.account_data.is_empty() {
         out.push_str(",\"account_data\":");
@@ -150,6 +156,7 @@ fn push_list(
     ask: &Ask<'_>,
     reader: &RoomReader<'_>,
     events: &[EventIdx],
+    related: &Related,
 ) -> Result<(), SyncError> {
     out.push('[');
     for (i, event) in events.iter().enumerate() {
@@ -160,14 +167,12 @@ fn push_list(
             out.push_str(&reader.presenter().federation_event(*event)?);
             continue;
         }
-        let (status, shared) = reader.shared(*event)?;
+        let presenter = reader.presenter();
         match &ask.filter.event_fields {
-            None => reader.presenter().push_sync_event(out, &status, &shared)?,
+            None => presenter.push_bundled_event(out, *event, related, Form::Sync)?,
             Some(fields) => {
                 let mut whole = String::new();
-                reader
-                    .presenter()
-                    .push_sync_event(&mut whole, &status, &shared)?;
+                presenter.push_bundled_event(&mut whole, *event, related, Form::Sync)?;
                 out.push_str(&keep_fields(&whole, fields));
             }
         }

@@ -5,7 +5,7 @@
 //! A filter is read once and compared by numbers and sorted strings; an empty list matches
 //! nothing, a missing one everything, and `not_` lists win.
 
-use heliograph_rooms::SharedEvent;
+use heliograph_rooms::{Presenter, RelatedBy, RoomError, SharedEvent};
 use serde::Deserialize;
 
 /// How events are written.
@@ -73,6 +73,16 @@ pub struct EventFilter {
     pub not_rooms: Option<Vec<String>>,
     /// Only with a `url` in the content, or only without.
     pub contains_url: Option<bool>,
+    /// Only with one of these types of relation to another event.
+    #[serde(rename = "org.matrix.msc3874.rel_types", alias = "rel_types")]
+    pub rel_types: Option<Vec<String>>,
+    /// Not with one of these types of relation to another event.
+    #[serde(rename = "org.matrix.msc3874.not_rel_types", alias = "not_rel_types")]
+    pub not_rel_types: Option<Vec<String>>,
+    /// Only events to which another relates in one of these ways.
+    pub related_by_rel_types: Option<Vec<String>>,
+    /// Only events to which an event of one of these senders relates.
+    pub related_by_senders: Option<Vec<String>>,
     /// Only members that the events at hand are about.
     pub lazy_load_members: bool,
     /// Such members again although they were sent before.
@@ -146,6 +156,10 @@ impl EventFilter {
             && self.senders.is_none()
             && self.not_senders.is_none()
             && self.contains_url.is_none()
+            && self.rel_types.is_none()
+            && self.not_rel_types.is_none()
+            && self.related_by_rel_types.is_none()
+            && self.related_by_senders.is_none()
     }
 
     /// Whether a type is wanted.
@@ -159,13 +173,46 @@ impl EventFilter {
         listed(self.senders.as_ref(), sender) && !shut_out(self.not_senders.as_ref(), sender)
     }
 
-    /// Whether an event is wanted, its room left aside.
-    pub fn wants(&self, event: &SharedEvent) -> bool {
+    /// Whether an event that relates in this way to another, if to any, is wanted.
+    ///
+    /// <https://github.com/matrix-org/matrix-spec-proposals/pull/3874>
+    pub fn wants_rel_type(&self, rel_type: Option<&str>) -> bool {
+        match rel_type {
+            Some(rel_type) => {
+                listed(self.rel_types.as_ref(), rel_type)
+                    && !shut_out(self.not_rel_types.as_ref(), rel_type)
+            }
+            None => self.rel_types.is_none(),
+        }
+    }
+
+    /// Whether an event is wanted, its room and what relates to it left aside.
+    fn wants(&self, event: &SharedEvent) -> bool {
         self.wants_type(&event.event_type)
             && self.wants_sender(&event.sender)
             && self
                 .contains_url
                 .is_none_or(|wanted| wanted == event.has_url)
+            && self.wants_rel_type(event.rel_type.as_deref())
+    }
+
+    /// Whether an event of a room that `presenter` makes is wanted, its room left aside.
+    pub fn wants_of(
+        &self,
+        presenter: &Presenter<'_>,
+        event: &SharedEvent,
+    ) -> Result<bool, RoomError> {
+        if !self.wants(event) {
+            return Ok(false);
+        }
+        let wanted = RelatedBy {
+            rel_types: self.related_by_rel_types.as_deref(),
+            senders: self.related_by_senders.as_deref(),
+        };
+        if wanted.rel_types.is_none() && wanted.senders.is_none() {
+            return Ok(true);
+        }
+        presenter.is_related_by(event, wanted)
     }
 
     /// The limit, or `default`, and never more than `most`.

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use heliograph_core::ids::{EventIdx, Position, RoomNum, TimelineKey, UserNum};
-use heliograph_rooms::{Presenter, RoomsView, SharedEvent, state::StateKey};
+use heliograph_rooms::{Presenter, RoomsView, state::StateKey};
 use heliograph_tables::schema::{EventStatus, LiveEvent, Membership, RoomHead, StateRoot};
 
 use crate::{
@@ -124,7 +124,8 @@ impl<'a> RoomReader<'a> {
         if !self.presenter.visibility().allows(event, status)? {
             return Ok(false);
         }
-        Ok(filter.wants(&*self.presenter.shared(event, status)?))
+        let shared = self.presenter.shared(event, status)?;
+        Ok(filter.wants_of(&self.presenter, &shared)?)
     }
 
     /// The state that the client has, or none for an initial sync.
@@ -230,7 +231,8 @@ impl<'a> RoomReader<'a> {
         }
         for event in all {
             let status = self.presenter.status(event)?;
-            if filter.wants(&*self.presenter.shared(event, &status)?) {
+            let shared = self.presenter.shared(event, &status)?;
+            if filter.wants_of(&self.presenter, &shared)? {
                 wanted.push(event);
             }
         }
@@ -284,16 +286,6 @@ impl<'a> RoomReader<'a> {
             others.partition(|(_, entry)| here(entry.membership));
         let chosen = if present.is_empty() { gone } else { present };
         Ok(chosen.into_iter().take(5).map(|(user, _)| user).collect())
-    }
-
-    /// The shared part of an event; for encoders.
-    pub(crate) fn shared(
-        &self,
-        event: EventIdx,
-    ) -> Result<(Arc<EventStatus>, Arc<SharedEvent>), SyncError> {
-        let status = self.presenter.status(event)?;
-        let shared = self.presenter.shared(event, &status)?;
-        Ok((status, shared))
     }
 
     /// What makes this room's events for the client.

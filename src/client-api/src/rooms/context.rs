@@ -7,7 +7,7 @@ use heliograph_core::{ids::EventIdx, tokens::PaginationToken};
 use heliograph_http::{
     ApiError, Auth, AuthKind, Device, JsonBytes, Params, PathParams, Route, RouteTable,
 };
-use heliograph_rooms::{PageRequest, Presenter, RoomError, after, push_string};
+use heliograph_rooms::{Form, PageRequest, Presenter, RoomError, after, push_string};
 use heliograph_sync::EventFilter;
 use heliograph_tables::{Direction, Op};
 use ruma_common::{OwnedEventId, OwnedRoomId};
@@ -78,7 +78,7 @@ fn around(
             direction,
             limit,
         };
-        presenter.page(request, |shared| filter.wants(shared))
+        presenter.page(request, |shared| filter.wants_of(&presenter, shared))
     };
     let before = page(place, Direction::Backward, limit / 2)?;
     let later = page(after(place), Direction::Forward, limit - limit / 2)?;
@@ -86,9 +86,9 @@ fn around(
     let end = edge(&presenter, later.events.last(), true)?.unwrap_or(after(place));
     let last = later.events.last().copied().unwrap_or(event);
     let mut json = String::from("{\"event\":");
-    json.push_str(&presenter.event(event)?);
-    push_events(&mut json, "events_before", &presenter, &before.events)?;
-    push_events(&mut json, "events_after", &presenter, &later.events)?;
+    json.push_str(&presenter.bundled_event(event)?);
+    push_bundled_events(&mut json, "events_before", &presenter, &before.events)?;
+    push_bundled_events(&mut json, "events_after", &presenter, &later.events)?;
     let state = state_at(
         reading,
         &presenter,
@@ -160,6 +160,27 @@ pub(super) fn push_events(
             json.push(',');
         }
         json.push_str(&presenter.event(*event)?);
+    }
+    json.push(']');
+    Ok(())
+}
+
+/// The same for events of a timeline, with the aggregations of what relates to them.
+pub(super) fn push_bundled_events(
+    json: &mut String,
+    key: &str,
+    presenter: &Presenter<'_>,
+    events: &[EventIdx],
+) -> Result<(), RoomError> {
+    json.push(',');
+    push_string(json, key);
+    json.push_str(":[");
+    let related = presenter.related(events)?;
+    for (i, event) in events.iter().enumerate() {
+        if i > 0 {
+            json.push(',');
+        }
+        presenter.push_bundled_event(json, *event, &related, Form::WithRoomId)?;
     }
     json.push(']');
     Ok(())

@@ -19,7 +19,7 @@ use heliograph_tables::{
 use ruma_common::OwnedRoomId;
 use serde::Deserialize;
 
-use super::context::push_events;
+use super::context::{push_bundled_events, push_events};
 use crate::{
     App,
     reading::{RoomReading, RoomsState},
@@ -41,12 +41,32 @@ struct MessagesPath {
     room_id: OwnedRoomId,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-enum Dir {
+/// A `dir` parameter.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) enum Dir {
+    #[default]
     #[serde(rename = "b")]
     Backward,
     #[serde(rename = "f")]
     Forward,
+}
+
+impl Dir {
+    /// The way through the timeline.
+    pub(super) const fn direction(self) -> Direction {
+        match self {
+            Self::Backward => Direction::Backward,
+            Self::Forward => Direction::Forward,
+        }
+    }
+
+    /// Where a page begins that is asked for without `from`.
+    pub(super) const fn start(self) -> TimelineKey {
+        match self {
+            Self::Backward => TimelineKey::MAX,
+            Self::Forward => TimelineKey::MIN,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,14 +80,14 @@ struct MessagesParams {
 
 /// A token of `/messages` or of `/sync`.
 #[derive(Clone, Copy, Debug)]
-enum Token {
+pub(super) enum Token {
     Place(TimelineKey),
     Sync(SyncToken),
 }
 
 impl Token {
     /// Reads either kind of token.
-    fn parse(text: &str) -> Result<Self, ApiError> {
+    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
         if let Ok(PaginationToken(place)) = PaginationToken::decode(text) {
             return Ok(Self::Place(place));
         }
@@ -77,7 +97,7 @@ impl Token {
     }
 
     /// The place that it names in a room.
-    fn place(self, reading: &RoomReading<'_>) -> Result<TimelineKey, RoomError> {
+    pub(super) fn place(self, reading: &RoomReading<'_>) -> Result<TimelineKey, RoomError> {
         match self {
             Self::Place(place) => Ok(place),
             Self::Sync(token) => place_of_position(reading.view, reading.room, token.position),
@@ -109,19 +129,11 @@ async fn messages(
     let json = rooms.read(Op::History, &caller, path.room_id, move |reading| {
         let to = to.map(|token| token.place(reading)).transpose()?;
         let from = from.map(|token| token.place(reading)).transpose()?;
-        let request = match params.dir {
-            Dir::Backward => PageRequest {
-                from: from.unwrap_or(TimelineKey::MAX),
-                to,
-                direction: Direction::Backward,
-                limit,
-            },
-            Dir::Forward => PageRequest {
-                from: from.unwrap_or(TimelineKey::MIN),
-                to,
-                direction: Direction::Forward,
-                limit,
-            },
+        let request = PageRequest {
+            from: from.unwrap_or(params.dir.start()),
+            to,
+            direction: params.dir.direction(),
+            limit,
         };
         page(reading, request, &filter)
     });
@@ -141,10 +153,10 @@ fn page(
     if request.direction == Direction::Backward {
         request.from = request.from.min(newest);
     }
-    let page = presenter.page(request, |shared| filter.wants(shared))?;
+    let page = presenter.page(request, |shared| filter.wants_of(&presenter, shared))?;
     let mut json = String::from("{\"start\":");
     push_string(&mut json, &PaginationToken(request.from).encode());
-    push_events(&mut json, "chunk", &presenter, &page.events)?;
+    push_bundled_events(&mut json, "chunk", &presenter, &page.events)?;
     if let Some(end) = page.end {
         json.push_str(",\"end\":");
         push_string(&mut json, &PaginationToken(end).encode());
@@ -160,7 +172,10 @@ fn page(
 
 /// History is for those who are or were in the room, who are invited, and, where it is world
 /// readable, for everybody.
-fn may_read(reading: &RoomReading<'_>, presenter: &Presenter<'_>) -> Result<(), RoomError> {
+pub(super) fn may_read(
+    reading: &RoomReading<'_>,
+    presenter: &Presenter<'_>,
+) -> Result<(), RoomError> {
     let standing = presenter
         .visibility()
         .standing()

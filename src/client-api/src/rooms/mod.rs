@@ -5,13 +5,17 @@ mod context;
 mod create;
 mod directory;
 mod events;
+mod initial_sync;
 mod members;
 mod membership;
 mod messages;
 mod receipts;
+mod relations;
 mod send;
 mod spaces;
 mod state;
+mod threads;
+mod timestamps;
 mod typing;
 mod upgrade;
 
@@ -31,9 +35,13 @@ pub(crate) fn routes() -> RouteTable<App> {
         .merge(send::routes())
         .merge(state::routes())
         .merge(events::routes())
+        .merge(initial_sync::routes())
         .merge(context::routes())
         .merge(messages::routes())
         .merge(members::routes())
         .merge(receipts::routes())
+        .merge(relations::routes())
+        .merge(threads::routes())
+        .merge(timestamps::routes())
         .merge(typing::routes())
 }

@@ -5,6 +5,8 @@ mod gaps;
 mod hostile;
 mod outliers;
 mod redactions;
+mod relations;
+mod timestamps;
 mod version_1;
 mod world;
 

@@ -8,6 +8,7 @@ mod event_rows;
 mod meta;
 mod names;
 mod passwords;
+mod relations;
 mod rooms;
 #[cfg(test)]
 mod testing;
@@ -20,6 +21,7 @@ pub use event_rows::*;
 pub use meta::*;
 pub use names::*;
 pub use passwords::*;
+pub use relations::*;
 pub use rooms::*;
 pub use tokens::*;
 pub use users::*;
@@ -37,6 +39,7 @@ pub const ALL: &[&[&dyn AnyTable]] = &[
     META_TABLES,
     NAME_TABLES,
     EVENT_TABLES,
+    RELATION_TABLES,
     ROOM_TABLES,
     DIRECTORY_TABLES,
     USER_TABLES,

@@ -30,7 +30,7 @@ fn pages(presenter: &Presenter<'_>, direction: Direction, limit: usize) -> Vec<E
             direction,
             limit,
         };
-        let page = presenter.page(request, |_| true).unwrap();
+        let page = presenter.page(request, |_| Ok(true)).unwrap();
         all.extend(page.events);
         from = page.end;
     }
