@@ -53,18 +53,19 @@ async fn a_registration_is_finished_after_a_page_did_its_stage() {
     for call in ["window.onAuthDone()", "postMessage(\"authDone\", \"*\")"] {
         assert!(shown.text.contains(call), "AUT-39: {call}");
     }
-    let wrong = nobody.post(&page, json!({ "token": "guess" })).await;
+    let with_token = |token: &str| json!({ "session": session, "token": token });
+    let wrong = nobody.post(&page, with_token("guess")).await;
     wrong.refused(403, "M_FORBIDDEN", "AUT-39: a wrong token");
-    let none = nobody.post(&page, json!({})).await;
+    let none = nobody.post(&page, json!({ "session": session })).await;
     none.refused(400, "M_MISSING_PARAM", "AUT-39: no token");
     let only = json!({ "auth": { "session": session } });
     let early = nobody.post(&register, only.clone()).await;
     assert_eq!(early.status, 401, "AUT-36: before the stage is done");
-    let done = nobody.post(&page, json!({ "token": "open sesame" })).await;
+    let done = nobody.post(&page, with_token("open sesame")).await;
     assert_eq!(done.ok("AUT-39"), json!({}), "AUT-39");
     let made = nobody.post(&register, only).await.ok("AUT-36");
     assert_eq!(made["user_id"], "@alice:heliograph.test", "AUT-36");
-    let over = nobody.post(&page, json!({ "token": "open sesame" })).await;
+    let over = nobody.post(&page, with_token("open sesame")).await;
     over.refused(400, "M_UNKNOWN", "AUT-39: a session that is over");
 }
 
@@ -79,9 +80,11 @@ async fn the_password_can_be_given_on_a_page() {
     let page = page_of("m.login.password", session);
     let nobody = server.client();
     is_page(&nobody.get(&page).await, "AUT-39: the page of a password");
-    let wrong = nobody.post(&page, json!({ "password": "wrong" })).await;
+    let wrong = nobody
+        .post(&page, json!({ "session": session, "password": "wrong" }))
+        .await;
     wrong.refused(403, "M_FORBIDDEN", "AUT-39: a wrong password");
-    let right = json!({ "password": Client::password_of("alice") });
+    let right = json!({ "session": session, "password": Client::password_of("alice") });
     nobody.post(&page, right).await.ok("AUT-39");
     let only = json!({ "auth": { "session": session } });
     let removed = alice.request("DELETE", &device, Some(only)).await;
@@ -94,18 +97,18 @@ async fn pages_take_nothing_from_their_query() {
     let nobody = server.client();
     let odd = nobody.get(&page_of("m.login.dummy", MARKUP)).await;
     is_page(&odd, "AUT-39: markup for a session");
-    let lost = nobody
-        .post(&page_of("m.login.dummy", MARKUP), json!({}))
-        .await;
+    let page = path(&["auth", "m.login.dummy", "fallback", "web"]);
+    let lost = nobody.post(&page, json!({ "session": "lost" })).await;
     lost.refused(400, "M_UNKNOWN", "AUT-39: an unknown session");
     let unknown = nobody.get(&page_of("m.login.odd", "x")).await;
     unknown.refused(404, "M_UNRECOGNIZED", "AUT-39: an unknown stage");
-    let none = path(&["auth", "m.login.dummy", "fallback", "web"]);
-    let none = nobody.get(&none).await;
-    none.refused(400, "M_MISSING_PARAM", "AUT-39: no session");
+    for none in [nobody.get(&page).await, nobody.post(&page, json!({})).await] {
+        none.refused(400, "M_MISSING_PARAM", "AUT-39: no session");
+    }
     let asked = nobody.post(&path(&["register"]), json!({})).await;
-    let dummy = page_of("m.login.dummy", session(&asked));
-    nobody.post(&dummy, json!({})).await.ok("AUT-39: dummy");
+    let with_session = json!({ "session": session(&asked) });
+    let done = nobody.post(&page, with_session).await;
+    done.ok("AUT-39: dummy");
 
     let login = format!("/_matrix/static/client/login/?device_id={MARKUP}");
     let login = nobody.get(&login).await;

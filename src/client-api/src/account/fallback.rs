@@ -125,8 +125,11 @@ struct SessionParams {
 /// The page of a stage.
 async fn stage_page(
     PathParams(path): PathParams<StagePath>,
-    Params(SessionParams { .. }): Params<SessionParams>,
+    Params(SessionParams { session }): Params<SessionParams>,
 ) -> Result<Response, ApiError> {
+    if session.is_empty() {
+        return Err(ApiError::missing_param("session"));
+    }
     let page = match path.stage()? {
         Stage::Dummy => &DUMMY_PAGE,
         Stage::RegistrationToken => &REGISTRATION_TOKEN_PAGE,
@@ -138,6 +141,7 @@ async fn stage_page(
 /// What was filled in. It has no `Debug`, for the secrets in it.
 #[derive(Deserialize)]
 struct Filled {
+    session: String,
     token: Option<String>,
     password: Option<String>,
 }
@@ -146,11 +150,10 @@ struct Filled {
 async fn try_stage(
     State(accounts): State<Arc<Accounts>>,
     PathParams(path): PathParams<StagePath>,
-    Params(SessionParams { session }): Params<SessionParams>,
     Body(filled): Body<Filled>,
 ) -> Result<Json<Value>, ApiError> {
     let auth = AuthData {
-        session: Some(session),
+        session: Some(filled.session),
         stage: Some(path.stage()?.as_str().to_owned()),
         token: filled.token,
         user: None,

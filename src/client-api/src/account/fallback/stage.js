@@ -1,6 +1,7 @@
 "use strict";
 const form = document.querySelector("form");
 const told = document.querySelector("output");
+const session = new URLSearchParams(window.location.search).get("session");
 
 function done() {
   form.hidden = true;
@@ -14,9 +15,10 @@ function done() {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const body = JSON.stringify(Object.fromEntries(new FormData(form)));
+  const fields = Object.fromEntries(new FormData(form));
+  const body = JSON.stringify({ session, ...fields });
   try {
-    const answer = await fetch(window.location.href, { method: "POST", body });
+    const answer = await fetch(window.location.pathname, { method: "POST", body });
     if (answer.ok) {
       done();
     } else {
