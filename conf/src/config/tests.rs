@@ -261,6 +261,24 @@ fn bad_values_are_refused_with_place_and_reason() {
 }
 
 #[test]
+fn lifetimes_that_are_none_and_contacts_that_nobody_reaches_are_refused() {
+    for (text, part) in [
+        ("[sessions]\naccess_token_lifetime = \"0 s\"\n", "no time"),
+        ("[sessions]\nrefresh_token_lifetime = \"0 d\"\n", "no time"),
+        ("[sessions]\nlogin_token_lifetime = \"0 ms\"\n", "no time"),
+        ("[support]\npage = \"x\"\n", "https://"),
+        ("[support]\nadmin_matrix_id = \"x\"\n", "user id"),
+        ("[support]\nsecurity_matrix_id = \"@x\"\n", "user id"),
+        ("[support]\nadmin_email = \"x\"\n", "mail address"),
+        ("[support]\nsecurity_email = \"x\"\n", "mail address"),
+    ] {
+        let error = Case::new(&format!("{NAMED}{text}")).error();
+        let in_place = error.starts_with("heliograph.toml:4: ");
+        assert!(in_place && error.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
 fn what_is_not_toml_is_told_by_line() {
     let error = Case::new("[server]\nname = \"x\"\nname = \"y\"\n").error();
     assert!(error.starts_with("heliograph.toml:3: "), "{error}");
