@@ -15,6 +15,18 @@ fn bundle(event: &Value) -> &Value {
     &event["unsigned"]["m.relations"]
 }
 
+/// Returns when the server's clock shows a later millisecond than an event has.
+async fn pass_a_moment(client: &Client, room: &str, event: &str) {
+    let time = |event: &Value| event["origin_server_ts"].as_u64();
+    let before = time(&client.event(room, event).await);
+    loop {
+        let now = client.say(room, "now").await;
+        if time(&client.event(room, &now).await) > before {
+            return;
+        }
+    }
+}
+
 /// What `/event` bundles with an event.
 async fn bundled(client: &Client, room: &str, event: &str) -> Value {
     bundle(&client.event(room, event).await).clone()
@@ -30,7 +42,8 @@ async fn the_newest_edit_is_bundled_whole_and_the_original_stays() {
         bundled(&alice, &room, &target).await.is_null(),
         "REL-04: no edit"
     );
-    edit(&alice, &room, &target, "one").await;
+    let one = edit(&alice, &room, &target, "one").await;
+    pass_a_moment(&alice, &room, &one).await;
     let newest = edit(&alice, &room, &target, "two").await;
     let event = alice.event(&room, &target).await;
     assert_eq!(event["content"]["body"], "original", "REL-05");
