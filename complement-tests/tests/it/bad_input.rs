@@ -30,10 +30,8 @@ fn routes() -> Vec<Route> {
 }
 
 impl Route {
-    /// Whether the route takes JSON; what a browser sends from a page is a form.
     fn takes_a_body(&self) -> bool {
-        let is_page = self.path.ends_with("/fallback/web");
-        (self.method == "POST" || self.method == "PUT") && !is_page
+        self.method == "POST" || self.method == "PUT"
     }
 
     /// The path with its parameters filled in by `fill`, percent-encoded.
@@ -90,6 +88,7 @@ impl World {
             "roomId" | "roomIdOrAlias" => self.room.clone(),
             "roomAlias" => "#test:heliograph.test".to_owned(),
             "eventId" => self.event.clone(),
+            "kind" => "underride".to_owned(),
             "userId" => self.alice.user_id.clone(),
             "deviceId" => self.alice.device_id.clone(),
             "receiptType" => "m.read".to_owned(),
