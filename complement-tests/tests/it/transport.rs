@@ -3,6 +3,10 @@
 use heliograph_complement::{Options, TestServer, path};
 use reqwest::Method;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 #[tokio::test]
 async fn bodies_that_are_not_json_or_of_the_wrong_shape_are_told_apart() {
@@ -251,4 +255,67 @@ async fn http_2_is_spoken() {
     let answer = client.request(Method::GET, url).send().await.unwrap();
     assert_eq!(answer.version(), reqwest::Version::HTTP_2);
     assert_eq!(answer.status().as_u16(), 200);
+}
+
+/// Sends a request on a connection and gives the head of its answer.
+async fn exchange(stream: &mut TcpStream, head: &str, body: &[u8]) -> std::io::Result<String> {
+    let length = body.len();
+    let head = format!("{head} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), body].concat()).await?;
+    let mut answer = Vec::new();
+    loop {
+        if stream.read_buf(&mut answer).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let Some((head, rest)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.parse().ok())?
+        });
+        if rest.len() >= length.unwrap_or(0) {
+            return Ok(head.to_owned());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_after_a_request_that_was_refused_unread() {
+    let server = TestServer::usual().await;
+    let address = server.base().replace("http://", "");
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    for (head, status) in [
+        ("PUT /_matrix/client/v3/nothing", "404"),
+        ("PUT /_matrix/client/versions", "405"),
+        ("POST /_matrix/client/v3/createRoom", "401"),
+        ("POST /_matrix/client/v3/login", "413"),
+    ] {
+        for size in [10, 70_000, 3 << 20] {
+            for _ in 0..5 {
+                let what = format!("API-01: {head} with {size} bytes");
+                let refused = exchange(&mut stream, head, &vec![b'x'; size]).await;
+                let refused = refused.unwrap_or_else(|error| panic!("{what}: {error}"));
+                let expected = if status == "413" && size < 1 << 20 {
+                    "400"
+                } else {
+                    status
+                };
+                assert!(refused.contains(expected), "{what}: {refused}");
+                let next = exchange(&mut stream, "GET /_matrix/client/versions", b"").await;
+                let next = next.unwrap_or_else(|error| panic!("{what}, and then: {error}"));
+                assert!(next.contains("200 OK"), "{what}, and then: {next}");
+            }
+        }
+    }
+    let huge = "POST /_matrix/client/v3/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999";
+    stream
+        .write_all(format!("{huge}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("connection: close"), "API-01: {answer}");
 }

@@ -28,9 +28,6 @@ impl Default for BodySettings {
     }
 }
 
-/// Bytes over its limit of a body that is read to its end all the same, at most.
-const MAX_DISCARDED: usize = 8 * 1024 * 1024;
-
 /// A JSON object that must be there, read as a `T`; no Content-Type is needed.
 ///
 /// Refused: 400 `M_NOT_JSON` when it is not JSON, `M_MISSING_PARAM` when a required key of the object
@@ -72,7 +69,7 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
         .unwrap_or_default();
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > settings.max_bytes.saturating_add(MAX_DISCARDED)) {
+    if announced.is_some_and(|bytes| bytes > settings.max_bytes) {
         return Err(too_large(settings.max_bytes));
     }
     let read = collect(request.into_body(), settings.max_bytes);
@@ -84,11 +81,9 @@ async fn read(request: Request) -> Result<Bytes, ApiError> {
         })
 }
 
-/// Reads a body. One that is over the limit is read on and discarded for a while: a client that is
-/// still sending when the connection closes may never see why it was refused.
+/// Reads a body within its limit.
 async fn collect(mut body: axum::body::Body, max_bytes: usize) -> Result<Bytes, ApiError> {
     let mut kept = BytesMut::new();
-    let mut seen = 0usize;
     while let Some(frame) = body.frame().await {
         // After an error nobody is left to read this answer: the connection broke.
         let frame = frame.map_err(|error| {
@@ -97,18 +92,12 @@ async fn collect(mut body: axum::body::Body, max_bytes: usize) -> Result<Bytes, 
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        seen = seen.saturating_add(data.len());
-        if seen <= max_bytes {
-            kept.extend_from_slice(&data);
-        } else if seen > max_bytes.saturating_add(MAX_DISCARDED) {
-            break;
+        if kept.len().saturating_add(data.len()) > max_bytes {
+            return Err(too_large(max_bytes));
         }
+        kept.extend_from_slice(&data);
     }
-    if seen > max_bytes {
-        Err(too_large(max_bytes))
-    } else {
-        Ok(kept.freeze())
-    }
+    Ok(kept.freeze())
 }
 
 fn too_large(max_bytes: usize) -> ApiError {

@@ -18,6 +18,7 @@ mod errcode;
 mod error;
 mod gate;
 mod json;
+mod leftover;
 mod params;
 mod rate_limit;
 mod route;

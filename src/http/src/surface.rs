@@ -27,6 +27,7 @@ use crate::{
     address::NO_ADDRESS,
     error::ErrorReport,
     json::json_response,
+    leftover::Leftover,
     route::{unknown_path, wrong_method},
 };
 
@@ -138,6 +139,7 @@ impl Surface {
 
 async fn answer(State(surface): State<Arc<Surface>>, mut request: Request, next: Next) -> Response {
     let (id, span) = surface.prepare(&mut request);
+    let leftover = Leftover::of(&mut request);
     let mut response = if request.method() == Method::OPTIONS {
         preflight()
     } else {
@@ -157,6 +159,9 @@ async fn answer(State(surface): State<Arc<Surface>>, mut request: Request, next:
         }
     }
     add_headers(response.headers_mut(), &id);
+    if let Some(leftover) = leftover {
+        leftover.discard(response.headers_mut()).await;
+    }
     response
 }
 
