@@ -12,13 +12,13 @@ use heliograph_tables::{
     Batch, Direction, Op, Overlay, Permit, Submitted, View,
     batch::PRESENT,
     codec::Tail,
-    schema::{ALIASES, Alias, EventLocal, Membership, ROOM_ALIASES, USER_ROOMS},
+    schema::{ALIASES, Alias, Membership, ROOM_ALIASES, USER_ROOMS},
 };
 use heliograph_work::Line;
 use ruma_common::{OwnedRoomAliasId, RoomAliasId};
 use serde::Deserialize;
 
-use crate::{Draft, Inner, RoomError, Rooms, RoomsView, Sender, work::RoomWork};
+use crate::{Inner, RoomError, Rooms, RoomsView, Sender, work::RoomWork};
 
 /// Aliases that a room has at most.
 const MAX_ALIASES: usize = 500;
@@ -274,18 +274,7 @@ impl RoomWork<'_> {
         if !others.is_empty() {
             content.insert("alt_aliases", Value::Array(others));
         }
-        let draft = Draft {
-            sender: sender.user_id.clone(),
-            event_type: "m.room.canonical_alias".to_owned(),
-            state_key: Some(String::new()),
-            content,
-            redacts: None,
-        };
-        let local = EventLocal {
-            user: sender.user,
-            device: sender.device,
-            transaction: None,
-        };
-        self.send(draft, Some(local)).map(|_| ())
+        self.set_state(sender, "m.room.canonical_alias", "", content)
+            .map(|_| ())
     }
 }

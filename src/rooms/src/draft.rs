@@ -13,7 +13,7 @@ use heliograph_tables::schema::{EventLocal, Membership, Standing, StateRoot};
 use ruma_common::{OwnedEventId, OwnedUserId, UserId};
 
 use crate::{
-    RoomError,
+    RoomError, Sender,
     append::{NewEvent, Place},
     work::RoomWork,
 };
@@ -64,6 +64,33 @@ impl RoomWork<'_> {
         };
         let idx = self.append(&new)?;
         Ok((idx, pdu))
+    }
+
+    /// Sets a state entry for a user of this server, and gives the event's id.
+    ///
+    /// # Errors
+    /// Those of [`RoomWork::send`].
+    pub(crate) fn set_state(
+        &mut self,
+        sender: &Sender,
+        event_type: &str,
+        state_key: &str,
+        content: Value,
+    ) -> Result<OwnedEventId, RoomError> {
+        let draft = Draft {
+            sender: sender.user_id.clone(),
+            event_type: event_type.to_owned(),
+            state_key: Some(state_key.to_owned()),
+            content,
+            redacts: None,
+        };
+        let local = EventLocal {
+            user: sender.user,
+            device: sender.device,
+            transaction: None,
+        };
+        let (_, pdu) = self.send(draft, Some(local))?;
+        Ok(pdu.event_id().to_owned())
     }
 
     /// The forward extremities that a new event joins, and the state after them: all, or the newest

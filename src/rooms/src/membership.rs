@@ -5,11 +5,11 @@
 use heliograph_core::{ids::RoomNum, json::Value};
 use heliograph_tables::{
     Batch, Op,
-    schema::{EventLocal, Membership, USER_ROOMS},
+    schema::{Membership, USER_ROOMS},
 };
 use ruma_common::{OwnedEventId, OwnedUserId};
 
-use crate::{Draft, RoomError, Rooms, Sender, work::RoomWork};
+use crate::{RoomError, Rooms, Sender, work::RoomWork};
 
 /// A change of somebody's membership.
 #[derive(Clone, Debug)]
@@ -120,20 +120,8 @@ impl RoomWork<'_> {
         if membership == Membership::Invite && change.is_direct {
             content.insert("is_direct", Value::Bool(true));
         }
-        let draft = Draft {
-            sender: sender.user_id.clone(),
-            event_type: "m.room.member".to_owned(),
-            state_key: Some(change.target.to_string()),
-            content,
-            redacts: None,
-        };
-        let local = EventLocal {
-            user: sender.user,
-            device: sender.device,
-            transaction: None,
-        };
-        let (_, pdu) = self.send(draft, Some(local))?;
-        Ok(Some(pdu.event_id().to_owned()))
+        let id = self.set_state(sender, "m.room.member", change.target.as_str(), content)?;
+        Ok(Some(id))
     }
 }
 

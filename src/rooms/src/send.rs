@@ -94,20 +94,7 @@ impl Rooms {
             if let Some(same) = work.same_state(&sender, &event_type, &state_key, &content)? {
                 return Ok(same);
             }
-            let local = EventLocal {
-                user: sender.user,
-                device: sender.device,
-                transaction: None,
-            };
-            let draft = Draft {
-                sender: sender.user_id,
-                event_type,
-                state_key: Some(state_key),
-                content,
-                redacts: None,
-            };
-            let (_, pdu) = work.send(draft, Some(local))?;
-            Ok(pdu.event_id().to_owned())
+            work.set_state(&sender, &event_type, &state_key, content)
         })
         .await
     }

@@ -13,13 +13,12 @@ use heliograph_core::{
 use heliograph_tables::{
     Direction, Op, Record,
     batch::PRESENT,
-    schema::{ALIASES, Alias, EventLocal, PUBLISHED_ROOMS, ROOM_ALIASES},
+    schema::{ALIASES, Alias, PUBLISHED_ROOMS, ROOM_ALIASES},
 };
 use ruma_common::{OwnedRoomId, OwnedUserId};
 
 use crate::{
-    Draft, InitialState, NewRoom, Preset, RoomError, Rooms, RoomsView, Sender, aliases,
-    work::RoomWork,
+    InitialState, NewRoom, Preset, RoomError, Rooms, RoomsView, Sender, aliases, work::RoomWork,
 };
 
 /// State that goes with the room, as it stands, in the order in which it is set.
@@ -111,23 +110,23 @@ impl Rooms {
                 return Ok(None);
             };
             let empty = Value::object::<&str, _>([]);
-            let sent = work.set(&by, "m.room.canonical_alias", empty);
+            let sent = work.set_state(&by, "m.room.canonical_alias", "", empty);
             allowed(sent).map(|_| Some(content))
         });
         let Some(content) = taken.await? else {
             return Ok(());
         };
         let given = self.change(new, Op::State, move |work| {
-            allowed(work.set(&sender, "m.room.canonical_alias", content)).map(|_| ())
+            allowed(work.set_state(&sender, "m.room.canonical_alias", "", content)).map(|_| ())
         });
         given.await
     }
 }
 
 /// What may be left undone where the room's rules do not allow it.
-fn allowed(done: Result<(), RoomError>) -> Result<bool, RoomError> {
+fn allowed<T>(done: Result<T, RoomError>) -> Result<bool, RoomError> {
     match done {
-        Ok(()) => Ok(true),
+        Ok(_) => Ok(true),
         Err(RoomError::Forbidden(_)) => Ok(false),
         Err(error) => Err(error),
     }
@@ -259,23 +258,6 @@ fn with_integers(levels: Value) -> Value {
 }
 
 impl RoomWork<'_> {
-    /// Sends a state event with an empty key.
-    fn set(&mut self, sender: &Sender, event_type: &str, content: Value) -> Result<(), RoomError> {
-        let draft = Draft {
-            sender: sender.user_id.clone(),
-            event_type: event_type.to_owned(),
-            state_key: Some(String::new()),
-            content,
-            redacts: None,
-        };
-        let local = EventLocal {
-            user: sender.user,
-            device: sender.device,
-            transaction: None,
-        };
-        self.send(draft, Some(local)).map(|_| ())
-    }
-
     /// The content of a state event with an empty key.
     fn content_of(&self, event_type: &str) -> Result<Option<Value>, RoomError> {
         let idx = self.state_at(self.live.head.state, event_type, "")?;
@@ -289,7 +271,7 @@ impl RoomWork<'_> {
             ("body", Value::from("This room has been replaced")),
             ("replacement_room", Value::from(new.as_str())),
         ]);
-        self.set(sender, "m.room.tombstone", tombstone)?;
+        self.set_state(sender, "m.room.tombstone", "", tombstone)?;
         let Some(mut levels) = self.content_of("m.room.power_levels")? else {
             return Ok(());
         };
@@ -304,7 +286,7 @@ impl RoomWork<'_> {
             }
         }
         if changed {
-            allowed(self.set(sender, "m.room.power_levels", levels))?;
+            allowed(self.set_state(sender, "m.room.power_levels", "", levels))?;
         }
         Ok(())
     }

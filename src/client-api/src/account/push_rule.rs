@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use heliograph_accounts::{Accounts, OwnRule, RuleKind, RulePlace};
 use heliograph_http::{
-    ApiError, Auth, AuthKind, Body, Device, Json, Params, PathParams, RateClass, Route, RouteTable,
+    ApiError, Auth, AuthKind, Body, Device, DeviceIdentity, Json, Params, PathParams, RateClass,
+    Route, RouteTable,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -111,9 +112,19 @@ async fn get_enabled(
     State(accounts): State<Arc<Accounts>>,
     PathParams(path): PathParams<RulePath>,
 ) -> Result<Json<Value>, ApiError> {
+    member(&caller, &accounts, &path, "enabled").await
+}
+
+/// One member of a rule, alone.
+async fn member(
+    caller: &DeviceIdentity,
+    accounts: &Accounts,
+    path: &RulePath,
+    key: &str,
+) -> Result<Json<Value>, ApiError> {
     let rule = accounts.push_rule(caller.user, path.kind, &path.rule_id);
     let rule = rule.await.map_err(account_error)?;
-    Ok(Json(json!({ "enabled": rule.get("enabled") })))
+    Ok(Json(json!({ key: rule.get(key) })))
 }
 
 /// Turns a rule on or off.
@@ -135,9 +146,7 @@ async fn get_actions(
     State(accounts): State<Arc<Accounts>>,
     PathParams(path): PathParams<RulePath>,
 ) -> Result<Json<Value>, ApiError> {
-    let rule = accounts.push_rule(caller.user, path.kind, &path.rule_id);
-    let rule = rule.await.map_err(account_error)?;
-    Ok(Json(json!({ "actions": rule.get("actions") })))
+    member(&caller, &accounts, &path, "actions").await
 }
 
 /// Sets what a rule does.

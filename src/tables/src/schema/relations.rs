@@ -210,32 +210,10 @@ pub(super) const RELATION_TABLES: &[&dyn AnyTable] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::testing::round_trip, *};
     use crate::batch::PRESENT;
-
-    /// A row comes back as it was put.
-    fn round_trip<K, V>(table: &Table<K, V>, key: &K, value: &V)
-    where
-        K: Field + PartialEq + Debug,
-        V: Value + PartialEq + Debug,
-    {
-        let encoded = Bytes::from(table.key(key).0);
-        assert_eq!(&table.decode_key(encoded).unwrap(), key);
-        let mut out = Encoder::new();
-        value.encode(&mut out);
-        let bytes = Bytes::from(out.into_bytes());
-        assert_eq!(&V::decode(bytes.clone()).unwrap(), value);
-        let mut unknown = bytes.to_vec();
-        unknown[0] = 0xff;
-        assert!(
-            V::decode(unknown.into()).is_err(),
-            "unknown formats are refused"
-        );
-    }
 
     fn text() -> impl Strategy<Value = Box<str>> {
         ".{0,20}".prop_map(String::into_boxed_str)
