@@ -26,6 +26,7 @@ pub mod measure;
 pub mod power;
 mod reader;
 mod rooms;
+mod routes;
 mod server;
 mod wait;
 
@@ -34,5 +35,6 @@ pub use client::{Client, path};
 pub use costs::{Cost, Costs};
 pub use fixtures::{Loaded, Sizes};
 pub use reader::Reader;
+pub use routes::{Route, routes};
 pub use server::{Options, SERVER_NAME, TestServer, binary};
 pub use wait::wait_for;

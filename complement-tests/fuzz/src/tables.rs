@@ -80,6 +80,7 @@ pub(crate) const ALL: &[Rows] = tables![
     RECEIPTS,
     RECEIPTS_BY_POSITION,
     ERASURES,
+    GUESTS_OF_ROOMS,
     // Accounts.
     ACCOUNTS,
     DEVICES,

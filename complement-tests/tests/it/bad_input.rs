@@ -1,60 +1,7 @@
 //! Bad input at every route that the server says it has.
 
-use std::process::Command;
-
-use heliograph_complement::{Answer, Client, TestServer, binary, path};
+use heliograph_complement::{Answer, Client, Route, TestServer, path, routes};
 use serde_json::json;
-
-/// One line of the server's route table.
-#[derive(Clone, Debug)]
-struct Route {
-    method: String,
-    path: String,
-    auth: String,
-}
-
-fn routes() -> Vec<Route> {
-    let output = Command::new(binary()).arg("routes").output().unwrap();
-    assert!(output.status.success(), "heliograph routes");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let routes = text.lines().map(|line| {
-        let mut columns = line.split('\t').map(str::to_owned);
-        let mut next = || columns.next().expect("method, path and authentication");
-        Route {
-            method: next(),
-            path: next(),
-            auth: next(),
-        }
-    });
-    routes.collect()
-}
-
-impl Route {
-    fn takes_a_body(&self) -> bool {
-        self.method == "POST" || self.method == "PUT"
-    }
-
-    /// The path with its parameters filled in by `fill`, percent-encoded.
-    fn filled(&self, fill: impl Fn(&str) -> String) -> String {
-        let mut filled = String::new();
-        for segment in self.path.split('/').skip(1) {
-            let name = segment
-                .strip_prefix('{')
-                .and_then(|rest| rest.strip_suffix('}'));
-            match name {
-                Some(name) => {
-                    let value = path(&[&fill(name)]);
-                    filled.push_str(value.strip_prefix("/_matrix/client/v3").unwrap());
-                }
-                None => {
-                    filled.push('/');
-                    filled.push_str(segment);
-                }
-            }
-        }
-        filled
-    }
-}
 
 /// Ends sessions, and is left alone where the token must go on working.
 fn ends_the_session(route: &Route) -> bool {

@@ -17,6 +17,7 @@ mod deactivation;
 mod deprecated;
 mod directory;
 mod fallback;
+mod guests;
 mod history;
 mod joining;
 mod limits;

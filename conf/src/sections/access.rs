@@ -22,6 +22,9 @@ pub struct Registration {
     pub token_file: Option<PathBuf>,
     /// Registration without a token, for anybody who can reach the server. Spammers will.
     pub open_to_everyone: bool,
+    /// Whether people can come in as guests, without an account: to read what everybody may read, and
+    /// to talk in rooms that let guests in.
+    pub guests: bool,
     /// A secret with which scripts register accounts through /_synapse/admin/v1/register, even where
     /// registration is not enabled.
     /// Example: `"another long random text"`

@@ -38,6 +38,9 @@ pub enum AccountError {
     /// The login token is not, or no longer, good.
     #[error("the login token is not valid")]
     BadLoginToken,
+    /// The access token is not, or no longer, that of a guest, or of another one.
+    #[error("not the access token of the guest with this user name")]
+    BadGuestToken,
     /// The account was deactivated.
     #[error("the account is deactivated")]
     Deactivated,

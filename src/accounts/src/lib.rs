@@ -14,6 +14,7 @@ mod departures;
 mod devices;
 mod error;
 mod filters;
+mod guests;
 mod ignoring;
 mod interactive_auth;
 mod localpart;
@@ -45,6 +46,7 @@ pub use account_data::{AccountDataRow, MAX_CONTENT_BYTES};
 pub use devices::{DeviceInfo, MAX_DEVICE_ID_BYTES, MAX_DEVICE_NAME_CHARS, NewDevice};
 pub use error::AccountError;
 pub use filters::MAX_FILTER_BYTES;
+pub use guests::is_guest;
 pub use ignoring::ignored_users;
 pub use interactive_auth::{
     AuthData, Challenge, Completed, Interacted, Interaction, Stage, StageFailure,

@@ -84,6 +84,8 @@ pub struct Identity {
     pub device_id: OwnedDeviceId,
     /// Whether the user administers this server.
     pub is_admin: bool,
+    /// Whether the user is a guest.
+    pub is_guest: bool,
     /// SHA-256 of the access token, by which the session is stored.
     pub token_hash: TokenHash,
     /// From when on the access token is not good any more, in milliseconds since 1970.
@@ -233,6 +235,7 @@ fn look_up(inner: &Inner, view: &View, hash: TokenHash) -> Result<Option<Found>,
         device,
         device_id: (&*row.device_id).into(),
         is_admin: account.admin,
+        is_guest: account.guest,
         token_hash: hash,
         expires_ts: token.expires_ts,
     });

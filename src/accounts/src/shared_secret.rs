@@ -137,6 +137,7 @@ impl Accounts {
             password: Some(request.password),
             bcrypt_hash: None,
             admin: request.admin,
+            guest: false,
             displayname: request.displayname,
             registration_token: None,
             device: request.device,

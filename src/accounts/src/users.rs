@@ -40,6 +40,8 @@ pub struct Registration {
     pub bcrypt_hash: Option<String>,
     /// Whether the user administers this server.
     pub admin: bool,
+    /// Whether the user is a guest.
+    pub guest: bool,
     /// The profile's display name.
     pub displayname: Option<String>,
     /// The registration token that lets the user in, whose uses are counted.
@@ -392,6 +394,7 @@ fn make_account(
         password,
         next_device: DeviceNum(1),
         devices: 0,
+        guest: registration.guest,
     };
     if let Some(name) = registration.displayname.filter(|name| !name.is_empty()) {
         let profile = Profile {

@@ -15,6 +15,9 @@ pub(crate) fn room_error(error: RoomError) -> ApiError {
         RoomError::UnknownEvent => ApiError::not_found("Event not found"),
         RoomError::UnknownState => ApiError::not_found("State not found"),
         RoomError::Forbidden(text) => ApiError::forbidden(text),
+        error @ RoomError::NotForGuests => {
+            ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, error.to_string())
+        }
         RoomError::Invalid(text) => {
             ApiError::new(ErrCode::M_UNKNOWN, text).with_status(http::StatusCode::BAD_REQUEST)
         }
@@ -86,6 +89,7 @@ pub(crate) fn account_error(error: AccountError) -> ApiError {
         | AccountError::NoSharedSecret
         | AccountError::BadMac
         | AccountError::BadLoginToken
+        | AccountError::BadGuestToken
         | AccountError::BadRegistrationToken) => ApiError::forbidden(error.to_string()),
         AccountError::TokenExpired => ApiError::unknown_token(true),
         AccountError::BadRefreshToken => ApiError::unknown_token(false),

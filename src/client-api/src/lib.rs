@@ -50,6 +50,8 @@ pub struct ClientSettings {
     pub default_room_version: RoomVersion,
     /// Who may make an account.
     pub registration: RegistrationRule,
+    /// Whether people can look around as guests.
+    pub guests: bool,
     /// Whether a client can log another one in by a token.
     pub login_tokens: bool,
     /// How the people behind this server are reached.

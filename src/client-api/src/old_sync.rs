@@ -31,7 +31,7 @@ pub(crate) fn routes() -> RouteTable<App> {
     let events_path = "/_matrix/client/v3/events";
     let initial_sync_path = "/_matrix/client/v3/initialSync";
     RouteTable::new()
-        .route(Route::get(events_path, AuthKind::Device, events))
+        .route(Route::get(events_path, AuthKind::Device, events).for_guests())
         .route(Route::get(
             initial_sync_path,
             AuthKind::Device,

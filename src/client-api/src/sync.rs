@@ -19,11 +19,8 @@ use crate::{
 };
 
 pub(crate) fn routes() -> RouteTable<App> {
-    RouteTable::new().route(Route::get(
-        "/_matrix/client/v3/sync",
-        AuthKind::Device,
-        sync,
-    ))
+    let path = "/_matrix/client/v3/sync";
+    RouteTable::new().route(Route::get(path, AuthKind::Device, sync).for_guests())
 }
 
 #[derive(Debug, Deserialize)]

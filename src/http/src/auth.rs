@@ -31,6 +31,8 @@ pub struct DeviceIdentity {
     pub token_hash: [u8; 32],
     /// Whether limits by user apply; not to services that are exempt.
     pub rate_limited: bool,
+    /// Whether the user is a guest, who may call only the routes that are for guests too.
+    pub is_guest: bool,
 }
 
 /// Why a token gives no identity.

@@ -46,6 +46,8 @@ codes! {
     M_MISSING_TOKEN = UNAUTHORIZED;
     /// The account is locked.
     M_USER_LOCKED = UNAUTHORIZED;
+    /// What is asked for is not for guests.
+    M_GUEST_ACCESS_FORBIDDEN = FORBIDDEN;
     /// The account may only read.
     M_USER_SUSPENDED = FORBIDDEN;
     /// JSON of the wrong shape.

@@ -11,7 +11,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tracing::{Span, field::display};
 
 use crate::{
-    ApiError, AuthKind, Authenticate, BodySettings, ClientAddr, RateLimits,
+    ApiError, AuthKind, Authenticate, BodySettings, ClientAddr, ErrCode, RateLimits,
     address::NO_ADDRESS,
     auth::{DeviceIdentity, access_token},
     route::RouteEntry,
@@ -106,7 +106,7 @@ impl RouteGate {
             AuthKind::OptionalDevice => {
                 let device = match access_token(&parts) {
                     Ok(token) => Some(self.device(&token).await?),
-                    Err(error) if error.errcode() == Some(crate::ErrCode::M_MISSING_TOKEN) => None,
+                    Err(error) if error.errcode() == Some(ErrCode::M_MISSING_TOKEN) => None,
                     Err(error) => return Err(error),
                 };
                 parts.extensions.insert(device);
@@ -118,6 +118,10 @@ impl RouteGate {
     async fn device(&self, token: &str) -> Result<Arc<DeviceIdentity>, ApiError> {
         let device = self.gate.authenticate.authenticate(token).await?;
         Span::current().record("user", display(&device.user_id));
+        if device.is_guest && !self.entry.for_guests {
+            let message = "This is not for guests";
+            return Err(ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, message));
+        }
         if let Some(class) = self.entry.rate_limit.filter(|_| device.rate_limited) {
             self.gate.rate_limits.check_user(class, device.user)?;
         }

@@ -28,6 +28,10 @@ pub struct RouteEntry {
     pub rate_limit: Option<RateClass>,
     /// Bytes of its body, at most, where it is not what all have.
     pub max_body_bytes: Option<usize>,
+    /// Whether guests may call it too, where it takes an access token.
+    ///
+    /// <https://spec.matrix.org/v1.19/client-server-api/#guest-access>
+    pub for_guests: bool,
 }
 
 /// A route that is not in a table yet.
@@ -91,6 +95,7 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             auth,
             rate_limit: None,
             max_body_bytes: None,
+            for_guests: false,
         };
         Self {
             entry,
@@ -110,6 +115,13 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
     #[must_use]
     pub fn rate_limit(mut self, class: RateClass) -> Self {
         self.entry.rate_limit = Some(class);
+        self
+    }
+
+    /// For guests too.
+    #[must_use]
+    pub fn for_guests(mut self) -> Self {
+        self.entry.for_guests = true;
         self
     }
 

@@ -388,6 +388,7 @@ impl RoomWork<'_> {
         let was_joined = before
             .as_ref()
             .is_some_and(|b| b.membership == Membership::Join);
+        self.note_guest(user, was_joined, membership == Membership::Join)?;
         let joined_until = match membership {
             Membership::Join => None,
             _ if was_joined => Some((event, self.live.head.newest)),

@@ -52,6 +52,7 @@ impl RoomWork<'_> {
         let (builder, auth_events) = self.place(draft, parents, state_before)?;
         let pdu = builder.build(self.version(), &*self.inner.signer)?;
         self.check_current(&pdu)?;
+        self.check_guest(&pdu)?;
         self.check_relation(&pdu)?;
         let pdu = Arc::new(pdu);
         let new = NewEvent {

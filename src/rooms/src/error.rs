@@ -21,6 +21,9 @@ pub enum RoomError {
     /// The room's rules or its state do not allow it; the text says which rule.
     #[error("{0}")]
     Forbidden(String),
+    /// The user is a guest, and the room does not let guests in.
+    #[error("the room does not let guests in")]
+    NotForGuests,
     /// The request contradicts the spec in itself.
     #[error("{0}")]
     Invalid(String),

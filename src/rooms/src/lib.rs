@@ -17,6 +17,7 @@ mod erasures;
 mod error;
 mod events;
 mod foreign;
+mod guests;
 mod history;
 mod join_rules;
 mod live;

@@ -10,7 +10,7 @@ use heliograph_tables::schema::{Membership, RoomHead};
 use ruma_common::OwnedRoomId;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{JoinRules, RoomError, RoomsView};
+use crate::{JoinRules, RoomError, RoomsView, guests::lets_guests_in};
 
 /// A room as the published directory shows it.
 ///
@@ -133,12 +133,12 @@ impl RoomsView<'_> {
             Ok(text_of(event(event_type)?.as_deref(), key))
         };
         let visibility = text("m.room.history_visibility", "history_visibility")?;
-        let guests = text("m.room.guest_access", "guest_access")?;
+        let guests = event("m.room.guest_access")?;
         Ok(RoomSummary {
             room_id: self.room_id(room)?,
             num_joined_members: head.joined,
             world_readable: visibility.as_deref() == Some("world_readable"),
-            guest_can_join: guests.as_deref() == Some("can_join"),
+            guest_can_join: lets_guests_in(guests.as_deref()),
             join_rule: JoinRules::of(event("m.room.join_rules")?.as_deref()).rule,
             name: text("m.room.name", "name")?,
             topic: text("m.room.topic", "topic")?,

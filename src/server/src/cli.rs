@@ -49,7 +49,7 @@ enum Command {
         /// What to check.
         path: PathBuf,
     },
-    /// List what is served: method, path and authentication.
+    /// List what is served: method, path, authentication, and whether guests may call it.
     Routes,
 }
 

@@ -168,7 +168,11 @@ pub(crate) fn routes() {
             AuthKind::OptionalDevice => "optional-device",
             AuthKind::Device => "device",
         };
-        say(&format!("{}\t{}\t{auth}", route.method, route.path));
+        let guests = if route.for_guests { "guests" } else { "-" };
+        say(&format!(
+            "{}\t{}\t{auth}\t{guests}",
+            route.method, route.path
+        ));
     }
 }
 

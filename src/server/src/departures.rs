@@ -38,18 +38,12 @@ impl Worker for DepartureWorker {
         let Some(user) = departing.map_err(WorkerError::new)? else {
             return self.wait(cx).await;
         };
-        let info = self.accounts.user(user).await.map_err(WorkerError::new)?;
-        if let Some(info) = info {
-            let sender = Sender {
-                user,
-                user_id: info.user_id,
-                device: NO_DEVICE,
-            };
+        if let Some(sender) = sender_of(&self.accounts, user).await? {
             for room in self.rooms_of(user).await? {
                 if cx.shutdown().is_requested() {
                     return Ok(Step::Done);
                 }
-                self.leave(room, sender.clone()).await?;
+                leave(&self.rooms, room, sender.clone()).await?;
             }
         }
         let done = self.accounts.departed(user).await;
@@ -87,23 +81,36 @@ impl DepartureWorker {
         let found = found.await.map_err(WorkerError::new)?;
         found.map_err(WorkerError::new)
     }
+}
 
-    /// Leaves one room; a room that cannot be left holds up no other.
-    async fn leave(&self, room: RoomNum, sender: Sender) -> Result<(), WorkerError> {
-        let change = MembershipChange {
-            target: sender.user_id.clone(),
-            action: Action::Leave,
-            reason: None,
-            profile: Value::object::<&str, _>([]),
-            is_direct: false,
-        };
-        match self.rooms.change_membership(room, sender, change).await {
-            Ok(()) => Ok(()),
-            Err(error @ (RoomError::Store(_) | RoomError::Busy(_))) => Err(WorkerError::new(error)),
-            Err(error) => {
-                warn!(%room, %error, "a user whose account was ended cannot leave a room");
-                Ok(())
-            }
+/// A user as the sender of what the server does for them.
+pub(crate) async fn sender_of(
+    accounts: &Accounts,
+    user: UserNum,
+) -> Result<Option<Sender>, WorkerError> {
+    let info = accounts.user(user).await.map_err(WorkerError::new)?;
+    Ok(info.map(|info| Sender {
+        user,
+        user_id: info.user_id,
+        device: NO_DEVICE,
+    }))
+}
+
+/// Leaves one room for a user; a room that cannot be left holds up no other.
+pub(crate) async fn leave(rooms: &Rooms, room: RoomNum, sender: Sender) -> Result<(), WorkerError> {
+    let change = MembershipChange {
+        target: sender.user_id.clone(),
+        action: Action::Leave,
+        reason: None,
+        profile: Value::object::<&str, _>([]),
+        is_direct: false,
+    };
+    match rooms.change_membership(room, sender, change).await {
+        Ok(()) => Ok(()),
+        Err(error @ (RoomError::Store(_) | RoomError::Busy(_))) => Err(WorkerError::new(error)),
+        Err(error) => {
+            warn!(%room, %error, "a user who has to go cannot leave a room");
+            Ok(())
         }
     }
 }

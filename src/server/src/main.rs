@@ -11,6 +11,8 @@ mod cli;
 mod commands;
 mod control;
 mod departures;
+mod follower;
+mod guests;
 mod pages;
 mod profiles;
 mod serve;

@@ -18,7 +18,7 @@ use heliograph_http::{
 };
 use heliograph_storage::Database;
 use heliograph_tables::{Direction, Op, Store, schema};
-use heliograph_work::{Runner, STOP_DEADLINE, Shutdown};
+use heliograph_work::{Runner, STOP_DEADLINE, Shutdown, Worker as _};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
@@ -31,6 +31,8 @@ use crate::{
     cli::{Failure, say_error},
     control::{self, Control, Socket},
     departures::DepartureWorker,
+    follower::Follower,
+    guests::GuestWorker,
     pages::{self, Pages},
     profiles::ProfileWorker,
     settings, telemetry,
@@ -290,8 +292,18 @@ fn start_workers(
         accounts: Arc::clone(&accounts),
         rooms: rooms.clone(),
         pool: pool.clone(),
-        published: published.clone(),
-        cursor: None,
+        log: Follower::new(ProfileWorker::NAME, Arc::clone(&store), published.clone()),
+    };
+    runner.start(make).map_err(Failure::other)?;
+    let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);
+    let (accounts, rooms) = (Arc::clone(&domain.accounts), domain.rooms.clone());
+    let (pool, published) = (domain.pool.clone(), domain.database.published());
+    let make = move || GuestWorker {
+        store: Arc::clone(&store),
+        accounts: Arc::clone(&accounts),
+        rooms: rooms.clone(),
+        pool: pool.clone(),
+        log: Follower::new(GuestWorker::NAME, Arc::clone(&store), published.clone()),
     };
     runner.start(make).map_err(Failure::other)?;
     let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);

@@ -127,6 +127,7 @@ pub(crate) fn client(config: &Config) -> ClientSettings {
             (true, true) => RegistrationRule::Open,
             (true, false) => RegistrationRule::ByToken,
         },
+        guests: registration.guests,
         login_tokens: config.sessions.login_tokens,
         support: support(&config.support),
     }

@@ -41,6 +41,7 @@ impl Authenticate for Authenticator {
                 device_id: identity.device_id.clone(),
                 token_hash: identity.token_hash,
                 rate_limited: true,
+                is_guest: identity.is_guest,
             }))
         })
     }

@@ -17,13 +17,9 @@ use crate::{App, errors::account_error, uia::Operation};
 pub(super) fn routes() -> RouteTable<App> {
     let one = "/_matrix/client/v3/devices/{deviceId}";
     RouteTable::new()
-        .route(Route::get(
-            "/_matrix/client/v3/devices",
-            AuthKind::Device,
-            all,
-        ))
-        .route(Route::get(one, AuthKind::Device, get))
-        .route(Route::put(one, AuthKind::Device, put))
+        .route(Route::get("/_matrix/client/v3/devices", AuthKind::Device, all).for_guests())
+        .route(Route::get(one, AuthKind::Device, get).for_guests())
+        .route(Route::put(one, AuthKind::Device, put).for_guests())
         .route(Route::delete(one, AuthKind::Device, delete))
         .route(Route::post(
             "/_matrix/client/v3/delete_devices",

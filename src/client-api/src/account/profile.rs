@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use heliograph_accounts::{Accounts, ProfileField};
 use heliograph_http::{
-    ApiError, Auth, AuthKind, Body, Device, Json, PathParams, RateClass, Route, RouteTable,
+    ApiError, Auth, AuthKind, Body, Device, DeviceIdentity, ErrCode, Json, PathParams, RateClass,
+    Route, RouteTable,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,8 +25,16 @@ pub(super) fn routes() -> RouteTable<App> {
             whole,
         ))
         .route(Route::get(field, AuthKind::None, get))
-        .route(Route::put(field, AuthKind::Device, put).rate_limit(RateClass::Other))
-        .route(Route::delete(field, AuthKind::Device, delete).rate_limit(RateClass::Other))
+        .route(
+            Route::put(field, AuthKind::Device, put)
+                .rate_limit(RateClass::Other)
+                .for_guests(),
+        )
+        .route(
+            Route::delete(field, AuthKind::Device, delete)
+                .rate_limit(RateClass::Other)
+                .for_guests(),
+        )
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,6 +56,18 @@ impl FieldPath {
     fn field(&self) -> Result<ProfileField, ApiError> {
         ProfileField::parse(&self.key)
             .ok_or_else(|| ApiError::not_found("This server keeps no such profile field"))
+    }
+}
+
+impl FieldPath {
+    /// The same, if the caller may set it: guests have no field but their name.
+    fn settable_by(&self, caller: &DeviceIdentity) -> Result<ProfileField, ApiError> {
+        let field = self.field()?;
+        if caller.is_guest && field != ProfileField::Displayname {
+            let message = "Guests have a displayname only";
+            return Err(ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, message));
+        }
+        Ok(field)
     }
 }
 
@@ -91,7 +112,7 @@ async fn put(
     Body(mut body): Body<Map<String, Value>>,
 ) -> Result<Json<Value>, ApiError> {
     own(&caller, &path.user_id)?;
-    let field = path.field()?;
+    let field = path.settable_by(&caller)?;
     let value = match body.remove(field.as_str()) {
         Some(Value::String(value)) => Some(value),
         // To set it to null is to delete it, as clients do.
@@ -113,7 +134,7 @@ async fn delete(
     PathParams(path): PathParams<FieldPath>,
 ) -> Result<Json<Value>, ApiError> {
     own(&caller, &path.user_id)?;
-    let field = path.field()?;
+    let field = path.settable_by(&caller)?;
     accounts
         .set_profile_field(caller.user, field, None)
         .await

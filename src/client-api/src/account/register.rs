@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use heliograph_accounts::{Accounts, NewDevice, Registration, Stage};
+use heliograph_accounts::{Accounts, NewDevice, Registered, Registration, Stage};
+use heliograph_core::ids::UserNum;
 use heliograph_http::{
-    ApiError, AuthKind, Json, OptionalBody, Params, RateClass, Route, RouteTable,
+    ApiError, AuthKind, ErrCode, Json, OptionalBody, Params, RateClass, Route, RouteTable,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -54,6 +55,23 @@ struct RegisterBody {
     inhibit_login: bool,
     #[serde(default)]
     refresh_token: bool,
+    /// The access token of a guest who registers.
+    guest_access_token: Option<String>,
+}
+
+impl RegisterBody {
+    /// The guest who is to become the user, if that is what is wanted.
+    ///
+    /// <https://spec.matrix.org/v1.19/client-server-api/#guest-access>
+    async fn guest(&self, accounts: &Accounts) -> Result<Option<UserNum>, ApiError> {
+        let Some(token) = &self.guest_access_token else {
+            return Ok(None);
+        };
+        let name = self.username.as_deref();
+        let name = name.ok_or_else(|| ApiError::missing_param("username"))?;
+        let guest = accounts.guest(token, name).await;
+        guest.map(Some).map_err(account_error)
+    }
 }
 
 /// The ways to authenticate a registration, if it is open.
@@ -72,12 +90,14 @@ async fn register(
     Params(params): Params<RegisterParams>,
     OptionalBody(body): OptionalBody<Map<String, Value>>,
 ) -> Result<Json<Value>, ApiError> {
-    let flows = flows(&settings)?;
     if params.kind == Kind::Guest {
-        return Err(ApiError::forbidden("Guests cannot register here"));
+        return register_guest(&accounts, &settings, &body).await;
     }
+    let flows = flows(&settings)?;
     let wanted = read(&body)?;
-    if let Some(name) = &wanted.username {
+    if wanted.guest(&accounts).await?.is_none()
+        && let Some(name) = &wanted.username
+    {
         accounts
             .username_available(name)
             .await
@@ -90,6 +110,7 @@ async fn register(
     };
     let completed = operation.authenticate(&accounts, body).await?;
     let wanted = read(&completed.parameters)?;
+    let guest = wanted.guest(&accounts).await?;
     let device = NewDevice {
         device_id: wanted.device_id,
         initial_display_name: wanted.initial_device_display_name,
@@ -102,15 +123,48 @@ async fn register(
         device: (!wanted.inhibit_login).then_some(device),
         ..Registration::default()
     };
-    let registered = accounts
-        .register(registration)
-        .await
-        .map_err(account_error)?;
+    let registered = match guest {
+        Some(guest) => accounts.upgrade_guest(guest, registration).await,
+        None => accounts.register(registration).await,
+    };
+    let registered = registered.map_err(account_error)?;
+    Ok(registered_json(&registered, &settings))
+}
+
+/// Makes a guest's account. Of what is asked for, only the device's name counts.
+async fn register_guest(
+    accounts: &Accounts,
+    settings: &ClientSettings,
+    body: &Map<String, Value>,
+) -> Result<Json<Value>, ApiError> {
+    if !settings.guests {
+        let message = "Guests cannot register here";
+        return Err(ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, message));
+    }
+    let name = body.get("initial_device_display_name");
+    let device = NewDevice {
+        initial_display_name: name.and_then(Value::as_str).map(str::to_owned),
+        ..NewDevice::default()
+    };
+    let registration = Registration {
+        guest: true,
+        device: Some(device),
+        ..Registration::default()
+    };
+    let registered = accounts.register(registration).await;
+    Ok(registered_json(
+        &registered.map_err(account_error)?,
+        settings,
+    ))
+}
+
+/// What a client is told of its new account.
+fn registered_json(registered: &Registered, settings: &ClientSettings) -> Json<Value> {
     let user_id = registered.user_id.as_str();
-    Ok(Json(match &registered.session {
-        Some(session) => session_json(user_id, session, &settings),
+    Json(match &registered.session {
+        Some(session) => session_json(user_id, session, settings),
         None => json!({ "user_id": user_id, "home_server": settings.server_name }),
-    }))
+    })
 }
 
 /// Reads the parameters of a registration.

@@ -13,7 +13,8 @@ pub(super) fn routes() -> RouteTable<App> {
         AuthKind::Device,
         whoami,
     )
-    .rate_limit(RateClass::Other);
+    .rate_limit(RateClass::Other)
+    .for_guests();
     RouteTable::new().route(route)
 }
 
@@ -22,6 +23,6 @@ async fn whoami(caller: Auth<Device>) -> Json<Value> {
     Json(json!({
         "user_id": caller.user_id,
         "device_id": caller.device_id,
-        "is_guest": false,
+        "is_guest": caller.is_guest,
     }))
 }

@@ -26,7 +26,7 @@ const MAX_LIMIT: usize = 100;
 
 pub(super) fn routes() -> RouteTable<App> {
     let path = "/_matrix/client/v3/rooms/{roomId}/context/{eventId}";
-    RouteTable::new().route(Route::get(path, AuthKind::Device, context))
+    RouteTable::new().route(Route::get(path, AuthKind::Device, context).for_guests())
 }
 
 #[derive(Debug, Deserialize)]

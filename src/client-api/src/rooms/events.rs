@@ -16,7 +16,7 @@ pub(super) fn routes() -> RouteTable<App> {
     let path = "/_matrix/client/v3/rooms/{roomId}/event/{eventId}";
     let old = "/_matrix/client/v3/events/{eventId}";
     RouteTable::new()
-        .route(Route::get(path, AuthKind::Device, event))
+        .route(Route::get(path, AuthKind::Device, event).for_guests())
         .route(Route::get(old, AuthKind::Device, event_of_any_room))
 }
 

@@ -31,7 +31,7 @@ const MAX_LIMIT: usize = 100;
 
 pub(super) fn routes() -> RouteTable<App> {
     let path = "/_matrix/client/v3/rooms/{roomId}/initialSync";
-    RouteTable::new().route(Route::get(path, AuthKind::Device, initial_sync))
+    RouteTable::new().route(Route::get(path, AuthKind::Device, initial_sync).for_guests())
 }
 
 #[derive(Debug, Deserialize)]

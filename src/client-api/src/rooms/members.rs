@@ -26,11 +26,14 @@ use crate::{
 
 pub(super) fn routes() -> RouteTable<App> {
     RouteTable::new()
-        .route(Route::get(
-            "/_matrix/client/v3/rooms/{roomId}/members",
-            AuthKind::Device,
-            members,
-        ))
+        .route(
+            Route::get(
+                "/_matrix/client/v3/rooms/{roomId}/members",
+                AuthKind::Device,
+                members,
+            )
+            .for_guests(),
+        )
         .route(Route::get(
             "/_matrix/client/v3/rooms/{roomId}/joined_members",
             AuthKind::Device,

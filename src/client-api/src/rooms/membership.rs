@@ -26,7 +26,11 @@ use crate::{
 pub(super) fn routes() -> RouteTable<App> {
     let room = |action: &str| format!("/_matrix/client/v3/rooms/{{roomId}}/{action}");
     RouteTable::new()
-        .route(Route::post(&room("join"), AuthKind::Device, join).rate_limit(RateClass::Join))
+        .route(
+            Route::post(&room("join"), AuthKind::Device, join)
+                .rate_limit(RateClass::Join)
+                .for_guests(),
+        )
         .route(
             Route::post(
                 "/_matrix/client/v3/join/{roomIdOrAlias}",
@@ -44,7 +48,11 @@ pub(super) fn routes() -> RouteTable<App> {
             .rate_limit(RateClass::Join),
         )
         .route(Route::post(&room("invite"), AuthKind::Device, invite).rate_limit(RateClass::Invite))
-        .route(Route::post(&room("leave"), AuthKind::Device, leave).rate_limit(RateClass::Other))
+        .route(
+            Route::post(&room("leave"), AuthKind::Device, leave)
+                .rate_limit(RateClass::Other)
+                .for_guests(),
+        )
         .route(Route::post(&room("kick"), AuthKind::Device, kick))
         .route(Route::post(&room("ban"), AuthKind::Device, ban))
         .route(Route::post(&room("unban"), AuthKind::Device, unban))

@@ -32,7 +32,7 @@ const MAX_LIMIT: usize = 1000;
 
 pub(super) fn routes() -> RouteTable<App> {
     let path = "/_matrix/client/v3/rooms/{roomId}/messages";
-    RouteTable::new().route(Route::get(path, AuthKind::Device, messages))
+    RouteTable::new().route(Route::get(path, AuthKind::Device, messages).for_guests())
 }
 
 #[derive(Debug, Deserialize)]

@@ -31,7 +31,8 @@ pub(super) fn routes() -> RouteTable<App> {
                 AuthKind::Device,
                 send,
             )
-            .rate_limit(RateClass::Send),
+            .rate_limit(RateClass::Send)
+            .for_guests(),
         )
         .route(
             Route::put(

@@ -28,21 +28,26 @@ pub(super) fn routes() -> RouteTable<App> {
     // The slash before an empty state key may be written or left out.
     let slash = "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/";
     RouteTable::new()
-        .route(Route::get(
-            "/_matrix/client/v3/rooms/{roomId}/state",
-            AuthKind::Device,
-            all,
-        ))
+        .route(
+            Route::get(
+                "/_matrix/client/v3/rooms/{roomId}/state",
+                AuthKind::Device,
+                all,
+            )
+            .for_guests(),
+        )
         .route(
             Route::get(one, AuthKind::Device, get)
                 .also_at(empty)
-                .also_at(slash),
+                .also_at(slash)
+                .for_guests(),
         )
         .route(
             Route::put(one, AuthKind::Device, put)
                 .also_at(empty)
                 .also_at(slash)
-                .rate_limit(RateClass::Send),
+                .rate_limit(RateClass::Send)
+                .for_guests(),
         )
 }
 

@@ -25,21 +25,24 @@ pub struct Account {
     pub next_device: DeviceNum,
     /// How many devices there are.
     pub devices: u32,
+    /// Whether the user is a guest, without a password and with a limited API.
+    pub guest: bool,
 }
 
 impl Value for Account {
     fn encode(&self, out: &mut Encoder) {
-        out.field(&2u8)
+        out.field(&3u8)
             .field(&self.created_ts)
             .field(&self.admin)
             .field(&self.deactivated)
             .field(&self.password)
             .field(&self.next_device)
-            .field(&self.devices);
+            .field(&self.devices)
+            .field(&self.guest);
     }
 
     fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
-        let format = format_up_to(&mut from, 2)?;
+        let format = format_up_to(&mut from, 3)?;
         let from = &mut from;
         let account = Self {
             created_ts: Field::take(from)?,
@@ -55,6 +58,11 @@ impl Value for Account {
             },
             next_device: Field::take(from)?,
             devices: Field::take(from)?,
+            guest: match format {
+                // Before, there were none.
+                1 | 2 => false,
+                _ => Field::take(from)?,
+            },
         };
         end(from)?;
         Ok(account)
@@ -341,7 +349,7 @@ mod tests {
             user in any::<u32>(),
             (created_ts, admin, deactivated) in any::<(u64, bool, bool)>(),
             password in prop::option::of(password()),
-            (next_device, devices) in any::<(u32, u32)>(),
+            (next_device, devices, guest) in any::<(u32, u32, bool)>(),
         ) {
             let account = Account {
                 created_ts,
@@ -350,6 +358,7 @@ mod tests {
                 password,
                 next_device: DeviceNum(next_device),
                 devices,
+                guest,
             };
             round_trip(&ACCOUNTS, &UserNum(user), &account);
             let departing = DEPARTURES.key(&UserNum(user)).0;

@@ -171,9 +171,17 @@ pub const RECEIPTS_BY_POSITION: Table<ReceiptByPosition, Plain<()>> =
     Table::new("receipts_by_position", Family::Index, 0x0503);
 /// Users of this server whose accounts were ended and who asked to be erased → when they did.
 pub const ERASURES: Table<UserNum, Plain<Position>> = Table::new("erasures", Family::Index, 0x0710);
+/// (Room, user): guests of this server who are joined.
+pub const GUESTS_OF_ROOMS: Table<(RoomNum, UserNum), Plain<()>> =
+    Table::new("guests_of_rooms", Family::Index, 0x0620);
 
-pub(super) const USER_TABLES: &[&dyn AnyTable] =
-    &[&USER_ROOMS, &RECEIPTS, &RECEIPTS_BY_POSITION, &ERASURES];
+pub(super) const USER_TABLES: &[&dyn AnyTable] = &[
+    &USER_ROOMS,
+    &RECEIPTS,
+    &RECEIPTS_BY_POSITION,
+    &ERASURES,
+    &GUESTS_OF_ROOMS,
+];
 
 #[cfg(test)]
 mod tests {
@@ -185,6 +193,15 @@ mod tests {
         for number in [0, 1, u32::MAX] {
             let position = Plain(Position(u64::from(number)));
             round_trip(&ERASURES, &UserNum(number), &position);
+        }
+    }
+
+    #[test]
+    fn guests_of_rooms_round_trip() {
+        for key in [(0, 1), (1, 0), (u32::MAX, u32::MAX)] {
+            let key = (RoomNum(key.0), UserNum(key.1));
+            let encoded = GUESTS_OF_ROOMS.key(&key).0;
+            assert_eq!(GUESTS_OF_ROOMS.decode_key(encoded.into()).unwrap(), key);
         }
     }
 }
