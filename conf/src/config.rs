@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfError, Federation, Limits, Listener, Logging, Metrics, RateLimits, Registration, Rooms,
-    Server, Sessions, Storage, Support, Sync, Tls,
+    ConfError, Federation, Limits, Listener, Logging, Metrics, Presence, RateLimits, Registration,
+    Rooms, Server, Sessions, Storage, Support, Sync, Tls,
     introspect::keys_of,
     load::{Sources, read},
 };
@@ -38,6 +38,8 @@ pub struct Config {
     pub rooms: Rooms,
     /// How clients are kept up to date.
     pub sync: Sync,
+    /// Who is online.
+    pub presence: Presence,
     /// This server among others.
     pub federation: Federation,
     /// The log for people.
@@ -61,6 +63,7 @@ pub(crate) fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
         ("limits", keys_of::<Limits>()),
         ("rooms", keys_of::<Rooms>()),
         ("sync", keys_of::<Sync>()),
+        ("presence", keys_of::<Presence>()),
         ("federation", keys_of::<Federation>()),
         ("logging", keys_of::<Logging>()),
         ("metrics", keys_of::<Metrics>()),
@@ -245,6 +248,14 @@ impl Config {
         }
         if self.storage.path.as_os_str().is_empty() {
             return Some(("storage.path", "is empty".to_owned()));
+        }
+        let presence = &self.presence;
+        let times = [
+            ("presence.idle_after", presence.idle_after),
+            ("presence.offline_after", presence.offline_after),
+        ];
+        if let Some((key, _)) = times.into_iter().find(|(_, time)| time.0.is_zero()) {
+            return Some((key, "is no time at all".to_owned()));
         }
         let (usual, most) = (self.sync.timeline_limit, self.sync.max_timeline_limit);
         (usual > most).then(|| {

@@ -25,6 +25,7 @@ pub use sections::{
     access::{RateLimits, Registration, Sessions, Support},
     data::{Durability, Federation, Rooms, Storage, Sync},
     network::{Limits, Listener, LogFormat, Logging, Metrics, Server, Tls},
+    users::Presence,
 };
 pub use values::{ByteSize, Period, RateLimit, Secret};
 

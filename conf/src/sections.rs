@@ -6,3 +6,4 @@
 pub(crate) mod access;
 pub(crate) mod data;
 pub(crate) mod network;
+pub(crate) mod users;

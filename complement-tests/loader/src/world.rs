@@ -119,6 +119,7 @@ impl World {
                 event_cache: 4096,
                 client_event_cache: 16,
                 node_cache: 1 << 16,
+                presence: heliograph_rooms::PresenceSettings::default(),
             },
         );
         Ok(Self {

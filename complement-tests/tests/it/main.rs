@@ -23,6 +23,7 @@ mod joining;
 mod limits;
 mod login_tokens;
 mod passwords;
+mod presence;
 mod push_rules;
 mod refresh;
 mod relations;

@@ -9,6 +9,7 @@ mod account;
 mod content;
 mod errors;
 mod old_sync;
+mod presence;
 mod reading;
 mod rooms;
 mod support;
@@ -102,6 +103,7 @@ pub fn routes() -> RouteTable<App> {
         .merge(support::routes())
         .merge(account::routes())
         .merge(rooms::routes())
+        .merge(presence::routes())
         .merge(sync::routes())
         .merge(old_sync::routes())
 }

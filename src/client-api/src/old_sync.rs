@@ -13,7 +13,7 @@ use heliograph_core::tokens::SyncToken;
 use heliograph_http::{
     ApiError, Auth, AuthKind, Device, DeviceIdentity, Json, Params, Route, RouteTable,
 };
-use heliograph_rooms::RoomError;
+use heliograph_rooms::{PresenceState, RoomError};
 use heliograph_sync::{EventFilter, Filter, RoomFilter, Sync, SyncRequest};
 use heliograph_tables::{Op, schema::Membership};
 use ruma_common::OwnedRoomId;
@@ -87,6 +87,7 @@ async fn sync(
         full_state: false,
         use_state_after: true,
         timeout_ms,
+        set_presence: PresenceState::Online,
     };
     let answer = syncs.sync(request).await.map_err(sync_error)?;
     serde_json::from_str(&answer).map_err(ApiError::internal)

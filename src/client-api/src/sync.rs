@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::{
     App,
     errors::{account_error, sync_error},
+    presence::StateWord,
 };
 
 pub(crate) fn routes() -> RouteTable<App> {
@@ -33,6 +34,8 @@ struct SyncParams {
     use_state_after: bool,
     #[serde(default)]
     timeout: u64,
+    #[serde(default)]
+    set_presence: StateWord,
 }
 
 /// What is new since a token.
@@ -61,6 +64,7 @@ async fn sync(
         full_state: params.full_state,
         use_state_after: params.use_state_after,
         timeout_ms: params.timeout,
+        set_presence: params.set_presence.into(),
     };
     let json = syncs.sync(request).await.map_err(sync_error)?;
     Ok(JsonBytes(json.into()))

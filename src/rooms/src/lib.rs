@@ -13,6 +13,7 @@ mod content;
 mod create;
 mod directory;
 mod draft;
+mod ephemeral;
 mod erasures;
 mod error;
 mod events;
@@ -23,6 +24,7 @@ mod join_rules;
 mod live;
 mod loading;
 mod membership;
+mod presence;
 mod profiles;
 mod reading;
 mod receipts;
@@ -33,6 +35,7 @@ mod resolve;
 mod rooms_view;
 mod send;
 mod serving;
+mod sharing;
 mod spaces;
 pub mod state;
 mod summary;
@@ -53,12 +56,14 @@ pub use bundles::Related;
 pub use create::{InitialState, NewRoom, Preset};
 pub use directory::{DirectoryPage, DirectoryQuery};
 pub use draft::Draft;
+pub use ephemeral::Sequence;
 pub use error::RoomError;
 pub use events::Events;
 pub use foreign::{Outcome, Submission};
 pub use history::{Page, PageRequest, after, place_of_position};
 pub use join_rules::JoinRules;
 pub use membership::{Action, MembershipChange};
+pub use presence::{MAX_STATUS_BYTES, Polling, Presence, PresenceSettings, PresenceState, Shown};
 pub use reading::StateReader;
 pub use receipts::{ReceiptPlace, ReceiptRow, ReceiptType, since as receipts_since};
 pub use relating::{MAX_RECURSION_DEPTH, RelatedBy, RelationsRequest};
@@ -77,10 +82,11 @@ use crate::{
     directory::Directory,
     live::Registry,
     serving::{SharedEvents, Statuses},
+    sharing::SharedRooms,
     state::States,
 };
 
-/// Sizes of this crate's caches, in entries.
+/// Sizes of this crate's caches, in entries, and how presence is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Parsed events.
@@ -89,6 +95,8 @@ pub struct Settings {
     pub client_event_cache: usize,
     /// Nodes of the state trees.
     pub node_cache: usize,
+    /// How presence is kept.
+    pub presence: PresenceSettings,
 }
 
 /// What the crate is built from.
@@ -127,6 +135,9 @@ pub(crate) struct Inner {
     pub(crate) states: States,
     pub(crate) live: Registry,
     pub(crate) typing: Typing,
+    pub(crate) presence: Presence,
+    pub(crate) shared_rooms: SharedRooms,
+    ephemeral: Sequence,
     pub(crate) names: Names,
     pub(crate) directory: Directory,
     /// The time that the last create event was given, milliseconds since the Unix epoch.
@@ -144,6 +155,8 @@ impl Rooms {
             random,
             signer,
         } = parts;
+        let ephemeral = Sequence::default();
+        let presence = Presence::new(settings.presence, Arc::clone(&clock), ephemeral.clone());
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -157,7 +170,10 @@ impl Rooms {
                 statuses: Statuses::new(settings.client_event_cache),
                 states: States::new(settings.node_cache),
                 live: Registry::default(),
-                typing: Typing::default(),
+                typing: Typing::new(ephemeral.clone()),
+                presence,
+                shared_rooms: SharedRooms::default(),
+                ephemeral,
                 directory: Directory::default(),
                 names: Names::new(Line::new(Overlay::default())),
                 last_create_ms: AtomicU64::new(0),
@@ -168,6 +184,16 @@ impl Rooms {
     /// Who is typing.
     pub fn typing(&self) -> &Typing {
         &self.inner.typing
+    }
+
+    /// Who is online.
+    pub fn presence(&self) -> &Presence {
+        &self.inner.presence
+    }
+
+    /// The number of the last change of what is kept in memory only.
+    pub fn ephemeral_sequence(&self) -> u64 {
+        self.inner.ephemeral.current()
     }
 }
 

@@ -48,6 +48,10 @@ impl<'a> RoomsView<'a> {
         Self { inner, view }
     }
 
+    pub(crate) const fn inner(&self) -> &'a Inner {
+        self.inner
+    }
+
     pub(crate) const fn view(&self) -> &'a View {
         self.view
     }

@@ -11,6 +11,8 @@ use heliograph_core::ids::{RoomNum, UserNum};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::ephemeral::Sequence;
+
 /// Who types in one room.
 #[derive(Debug, Default)]
 struct Room {
@@ -26,28 +28,30 @@ struct Room {
 /// process gets the present state again.
 #[derive(Debug)]
 pub struct Typing {
-    sequence: AtomicU64,
+    sequence: Sequence,
+    /// The number of the last change that was one of typing.
+    last: AtomicU64,
     rooms: Mutex<HashMap<RoomNum, Room>>,
     changes: watch::Sender<(u64, Option<RoomNum>)>,
-}
-
-impl Default for Typing {
-    fn default() -> Self {
-        Self {
-            sequence: AtomicU64::new(0),
-            rooms: Mutex::default(),
-            changes: watch::channel((0, None)).0,
-        }
-    }
 }
 
 impl Typing {
     /// The longest time that a client may ask for, milliseconds.
     pub const MAX_MS: u64 = 120_000;
 
+    /// Nobody types. `sequence` numbers the changes, among others.
+    pub(crate) fn new(sequence: Sequence) -> Self {
+        Self {
+            sequence,
+            last: AtomicU64::new(0),
+            rooms: Mutex::default(),
+            changes: watch::channel((0, None)).0,
+        }
+    }
+
     /// The sequence number of the last change in any room.
     pub fn sequence(&self) -> u64 {
-        self.sequence.load(Ordering::Acquire)
+        self.last.load(Ordering::Acquire)
     }
 
     /// Tells of each change: its sequence number and its room.
@@ -107,10 +111,8 @@ impl Typing {
     }
 
     fn advance(&self, room: RoomNum) -> u64 {
-        let sequence = self
-            .sequence
-            .fetch_add(1, Ordering::AcqRel)
-            .saturating_add(1);
+        let sequence = self.sequence.advance();
+        self.last.store(sequence, Ordering::Release);
         self.changes.send_replace((sequence, Some(room)));
         sequence
     }
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn typing_ends_by_itself_and_repeats_are_no_change() {
-        let typing = Typing::default();
+        let typing = Typing::new(Sequence::default());
         let (room, user) = (RoomNum(1), UserNum(2));
         typing.set(room, user, Some(1000), 0);
         assert_eq!(typing.changed_after(room, 0), Some(vec![user]));
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn nobody_types_for_longer_than_the_limit() {
-        let typing = Typing::default();
+        let typing = Typing::new(Sequence::default());
         typing.set(RoomNum(1), UserNum(2), Some(u64::MAX), 1);
         assert_eq!(typing.expire(1), Some(Typing::MAX_MS + 1));
     }

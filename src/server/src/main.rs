@@ -14,6 +14,7 @@ mod departures;
 mod follower;
 mod guests;
 mod pages;
+mod presence;
 mod profiles;
 mod serve;
 mod settings;

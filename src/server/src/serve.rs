@@ -34,6 +34,7 @@ use crate::{
     follower::Follower,
     guests::GuestWorker,
     pages::{self, Pages},
+    presence::PresenceNotifier,
     profiles::ProfileWorker,
     settings, telemetry,
     workers::{MetricsUpkeep, Notifier, TypingNotifier},
@@ -284,6 +285,7 @@ fn start_workers(
             told: 0,
         })
         .map_err(Failure::other)?;
+    start_presence(runner, domain)?;
     let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);
     let (accounts, rooms) = (Arc::clone(&domain.accounts), domain.rooms.clone());
     let (pool, published) = (domain.pool.clone(), domain.database.published());
@@ -333,6 +335,22 @@ fn start_workers(
         // A path may be too long for a socket, and a file system may have none.
         Err(error) => warn!(%error, "no control socket: commands cannot reach this server"),
     }
+    Ok(())
+}
+
+fn start_presence(runner: &Runner, domain: &Domain) -> Result<(), Failure> {
+    let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);
+    let (rooms, tracker) = (domain.rooms.clone(), Arc::clone(&domain.tracker));
+    let pool = domain.pool.clone();
+    let make = move || PresenceNotifier {
+        changes: rooms.presence().changes(),
+        rooms: rooms.clone(),
+        tracker: Arc::clone(&tracker),
+        store: Arc::clone(&store),
+        pool: pool.clone(),
+        told: 0,
+    };
+    runner.start(make).map_err(Failure::other)?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use heliograph_client_api::{ClientSettings, Contact, RegistrationRule, Role, Sup
 use heliograph_conf::{ByteSize, Config, Durability, Period, RateLimit};
 use heliograph_core::room_version::RoomVersion;
 use heliograph_http::{ClassLimits, Rate, RateLimitSettings};
+use heliograph_rooms::PresenceSettings;
 
 /// Bytes that a parsed event takes, about.
 const EVENT_BYTES: usize = 2048;
@@ -100,6 +101,18 @@ pub(crate) fn rooms(config: &Config) -> heliograph_rooms::Settings {
         event_cache: entries(config.storage.event_cache, EVENT_BYTES * 2),
         client_event_cache: entries(config.storage.event_cache, EVENT_BYTES * 2),
         node_cache: entries(config.storage.state_cache, NODE_BYTES),
+        presence: presence(&config.presence),
+    }
+}
+
+/// How presence is kept.
+fn presence(presence: &heliograph_conf::Presence) -> PresenceSettings {
+    PresenceSettings {
+        enabled: presence.enabled,
+        idle_after_ms: milliseconds(presence.idle_after),
+        offline_after_ms: milliseconds(presence.offline_after),
+        max_room_members: presence.max_room_members,
+        ..PresenceSettings::default()
     }
 }
 

@@ -119,6 +119,7 @@ async fn answer(sync: &Sync, user: &Sender, since: Option<SyncToken>) -> String 
         full_state: false,
         use_state_after: false,
         timeout_ms: 0,
+        set_presence: heliograph_rooms::PresenceState::Offline,
     };
     sync.sync(request).await.unwrap()
 }
@@ -172,6 +173,7 @@ impl Server {
             event_cache: 4096,
             client_event_cache: 4096,
             node_cache: 32_768,
+            presence: heliograph_rooms::PresenceSettings::default(),
         };
         Self {
             rooms: Rooms::new(rooms, caches),

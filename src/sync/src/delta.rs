@@ -7,7 +7,10 @@ use heliograph_core::{
 };
 use heliograph_rooms::ReceiptRow;
 
-use crate::room::RoomReader;
+use crate::{
+    presence::{Newcomers, PresenceRow},
+    room::RoomReader,
+};
 
 /// All that changed for one client.
 pub struct Delta<'a> {
@@ -23,6 +26,10 @@ pub struct Delta<'a> {
     pub left: Vec<RoomDelta<'a>>,
     /// Global account data.
     pub account_data: Vec<AccountDataRow>,
+    /// Presence that changed, or came into sight.
+    pub presence: Vec<PresenceRow>,
+    /// Who came into sight.
+    pub(crate) newcomers: Newcomers,
 }
 
 impl Delta<'_> {
@@ -33,6 +40,7 @@ impl Delta<'_> {
             && self.knocked.is_empty()
             && self.left.is_empty()
             && self.account_data.is_empty()
+            && self.presence.is_empty()
     }
 }
 

@@ -11,7 +11,7 @@ use heliograph_core::{
     ids::{EventIdx, RoomNum},
     tokens::PaginationToken,
 };
-use heliograph_rooms::{Form, ReceiptRow, Related, push_string};
+use heliograph_rooms::{Form, PresenceState, ReceiptRow, Related, push_string};
 use heliograph_tables::View;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     engine::Ask,
     event_fields::keep_fields,
     filter::EventFormat,
+    presence::PresenceRow,
     request::SyncError,
     room::RoomReader,
 };
@@ -37,6 +38,10 @@ pub(crate) fn encode(ask: &Ask<'_>, delta: &Delta<'_>) -> Result<String, SyncErr
     if !delta.account_data.is_empty() {
         out.push_str(",\"account_data\":");
         push_account_data(&mut out, &delta.account_data);
+    }
+    if !delta.presence.is_empty() {
+        out.push_str(",\"presence\":");
+        push_presence(&mut out, &delta.presence);
     }
     let told = delta.joined.len() + delta.invited.len() + delta.knocked.len() + delta.left.len();
     if told > 0 {
@@ -192,6 +197,38 @@ fn push_account_data(out: &mut String, rows: &[AccountDataRow]) {
         out.push_str(",\"content\":");
         out.push_str(&row.content);
         out.push('}');
+    }
+    out.push_str("]}");
+}
+
+/// `m.presence` of users.
+///
+/// <https://spec.matrix.org/v1.19/client-server-api/#mpresence>
+fn push_presence(out: &mut String, rows: &[PresenceRow]) {
+    out.push_str("{\"events\":[");
+    for (i, PresenceRow { user_id, shown }) in rows.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        out.push_str("{\"type\":\"m.presence\",\"sender\":");
+        push_string(out, user_id);
+        write!(
+            out,
+            ",\"content\":{{\"presence\":\"{}\"",
+            shown.state.as_str()
+        )
+        .ok();
+        if let Some(ago_ms) = shown.last_active_ago_ms {
+            write!(out, ",\"last_active_ago\":{ago_ms}").ok();
+        }
+        if shown.state == PresenceState::Online {
+            write!(out, ",\"currently_active\":{}", shown.currently_active).ok();
+        }
+        if let Some(status) = &shown.status {
+            out.push_str(",\"status_msg\":");
+            push_string(out, status);
+        }
+        out.push_str("}}");
     }
     out.push_str("]}");
 }

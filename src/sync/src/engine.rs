@@ -22,6 +22,7 @@ use crate::{
     delta::{Delta, JoinedRoom, RoomDelta},
     filter::Filter,
     lazy::LazyMembers,
+    presence::Newcomers,
     request::{Stretch, SyncError, SyncRequest},
     room::RoomReader,
     tracker::Tracker,
@@ -100,13 +101,13 @@ impl Engine {
     pub(crate) fn stretch(&self, view: &View, since: Option<SyncToken>) -> Stretch {
         let to = view.position();
         let known = since.filter(|s| s.epoch == self.epoch && s.position <= to);
-        let typing_from = known
+        let ephemeral_from = known
             .filter(|s| s.instance == self.instance)
             .map_or(0, |s| s.ephemeral);
         Stretch {
             from: known.map(|s| s.position),
             to,
-            typing_from,
+            ephemeral_from,
         }
     }
 
@@ -134,7 +135,7 @@ impl Engine {
     ) -> Result<Delta<'a>, SyncError> {
         self.tracker.catch_up()?;
         let stretch = self.stretch(ask.view, since);
-        let ephemeral = self.rooms.typing().sequence();
+        let ephemeral = self.rooms.ephemeral_sequence();
         let next = SyncToken {
             epoch: self.epoch,
             position: stretch.to,
@@ -149,6 +150,8 @@ impl Engine {
             knocked: Vec::new(),
             left: Vec::new(),
             account_data: Vec::new(),
+            presence: Vec::new(),
+            newcomers: Newcomers::default(),
         };
         self.add_account_data(ask, stretch, &mut delta)?;
         for (room, standing) in self.candidates(ask, stretch)? {
@@ -160,6 +163,7 @@ impl Engine {
                 self.add_room(ask, stretch, (room, &standing), &mut delta)?;
             }
         }
+        delta.presence = self.presence(ask, stretch, &delta.newcomers)?;
         Ok(delta)
     }
 
@@ -176,7 +180,11 @@ impl Engine {
         let Some(mut changed) = changed else {
             return Ok(ask.rooms().rooms_of(ask.user).collect::<Result<_, _>>()?);
         };
-        changed.extend(self.rooms.typing().rooms_changed_after(stretch.typing_from));
+        changed.extend(
+            self.rooms
+                .typing()
+                .rooms_changed_after(stretch.ephemeral_from),
+        );
         changed.sort_unstable();
         changed.dedup();
         let mut rooms = Vec::new();
@@ -227,6 +235,9 @@ impl Engine {
         let head = ask.rooms().head(room)?;
         let reader = RoomReader::new(ask, room, &head)?;
         let summary = reader.summary(own, &head)?;
+        if summary.is_some() {
+            delta.newcomers.note(ask, (own, stretch), (room, &head))?;
+        }
         let mut events = reader.events(own, &head)?;
         events.limited |= own.from.is_none() && stretch.from.is_some();
         events.account_data = self.room_account_data(ask, own, room)?;
@@ -367,7 +378,7 @@ impl Engine {
         let typing = self
             .rooms
             .typing()
-            .changed_after(room, stretch.typing_from)?;
+            .changed_after(room, stretch.ephemeral_from)?;
         // Nobody is told at first that nobody types.
         (stretch.from.is_some() || !typing.is_empty()).then_some(typing)
     }

@@ -29,6 +29,8 @@ pub struct Filter {
     pub event_format: EventFormat,
     /// Of global account data.
     pub account_data: EventFilter,
+    /// Of presence.
+    pub presence: EventFilter,
     /// Of rooms.
     pub room: RoomFilter,
 }

@@ -12,6 +12,7 @@ mod engine;
 mod event_fields;
 mod filter;
 mod lazy;
+mod presence;
 mod request;
 mod room;
 mod tracker;
@@ -26,6 +27,7 @@ use tokio::{sync::watch, time::Instant};
 
 pub use delta::{Delta, JoinedRoom, RoomDelta, Summary};
 pub use filter::{BadFilter, EventFilter, EventFormat, Filter, RoomFilter};
+pub use presence::PresenceRow;
 pub use request::{SyncError, SyncRequest};
 pub use tracker::{Tracker, Wake};
 
@@ -127,6 +129,8 @@ impl Sync {
         let timeout = request.timeout_ms.min(self.settings.max_timeout_ms);
         let deadline = Instant::now() + Duration::from_millis(timeout);
         let request = Arc::new(request);
+        let presence = self.engine.rooms.presence();
+        let _polling = presence.poll(request.user, request.device, request.set_presence);
         let mut wake = if timeout > 0 && request.since.is_some() {
             Some(self.watch(&request).await?)
         } else {

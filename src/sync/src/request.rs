@@ -6,7 +6,7 @@ use heliograph_core::{
     ids::{DeviceNum, Position, UserNum},
     tokens::SyncToken,
 };
-use heliograph_rooms::RoomError;
+use heliograph_rooms::{PresenceState, RoomError};
 use heliograph_tables::StoreError;
 use heliograph_work::PoolError;
 
@@ -31,6 +31,8 @@ pub struct SyncRequest {
     pub use_state_after: bool,
     /// How long it waits when there is nothing, milliseconds.
     pub timeout_ms: u64,
+    /// What the client is by asking; with `offline` it is nothing by it.
+    pub set_presence: PresenceState,
 }
 
 /// The stretch of the log that an answer covers: after `from`, up to `to`.
@@ -39,8 +41,8 @@ pub(crate) struct Stretch {
     /// `None` for an initial sync.
     pub(crate) from: Option<Position>,
     pub(crate) to: Position,
-    /// Typing changed after this sequence number is news.
-    pub(crate) typing_from: u64,
+    /// Typing and presence changed after this sequence number is news.
+    pub(crate) ephemeral_from: u64,
 }
 
 /// Why a sync failed.

@@ -65,6 +65,7 @@ impl World {
                 event_cache: 100,
                 client_event_cache: 100,
                 node_cache: 100,
+                presence: heliograph_rooms::PresenceSettings::default(),
             },
         );
         let tracker = Arc::new(Tracker::new(Arc::clone(&dyn_store), 100));
@@ -180,6 +181,7 @@ impl World {
             full_state: false,
             use_state_after: false,
             timeout_ms: 0,
+            set_presence: heliograph_rooms::PresenceState::Offline,
         };
         serde_json::from_str(&self.sync.sync(request).await.unwrap()).unwrap()
     }

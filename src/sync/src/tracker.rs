@@ -140,6 +140,35 @@ impl Tracker {
         Ok(receiver)
     }
 
+    /// Wakes those who wait and share a room with one of `users`, who changed, and these themselves,
+    /// of the rooms in which at most `most` users wait. Gives those users whose rooms are not known
+    /// here.
+    pub fn wake_sharers(&self, users: &[UserNum], most: usize) -> Vec<UserNum> {
+        let state = self.state.lock();
+        let mut unknown = Vec::new();
+        let mut woken: HashSet<UserNum> = users.iter().copied().collect();
+        for user in users {
+            match state.users.get(user).filter(|watched| watched.ready) {
+                Some(watched) => state.add_waiters(&watched.rooms, most, &mut woken),
+                None => unknown.push(*user),
+            }
+        }
+        for user in woken {
+            state.wake(user);
+        }
+        unknown
+    }
+
+    /// Wakes those who wait and are in one of these rooms, of those in which at most `most` wait.
+    pub fn wake_rooms(&self, rooms: &[RoomNum], most: usize) {
+        let state = self.state.lock();
+        let mut woken = HashSet::new();
+        state.add_waiters(rooms, most, &mut woken);
+        for user in woken {
+            state.wake(user);
+        }
+    }
+
     /// Wakes those who wait and are in a room: for what is not in the log, such as typing.
     pub fn wake_room(&self, room: RoomNum) {
         let state = self.state.lock();
@@ -177,6 +206,22 @@ impl State {
         watched.ready = true;
         for room in rooms {
             self.waiters.entry(*room).or_default().insert(user);
+        }
+    }
+
+    /// Adds those who wait for news of rooms.
+    fn add_waiters<'a>(
+        &self,
+        rooms: impl IntoIterator<Item = &'a RoomNum>,
+        most: usize,
+        to: &mut HashSet<UserNum>,
+    ) {
+        for room in rooms {
+            if let Some(waiting) = self.waiters.get(room)
+                && waiting.len() <= most
+            {
+                to.extend(waiting);
+            }
         }
     }
 

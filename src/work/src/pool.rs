@@ -130,6 +130,11 @@ impl Pool {
         task.await.unwrap_or(Err(PoolError::Stopping))
     }
 
+    /// Whether all threads have something to do: what can wait should.
+    pub fn is_busy(&self) -> bool {
+        self.inner.threads.available_permits() == 0
+    }
+
     /// Runs one of several pieces of work that share a closure of the pool, in the tracing span of
     /// whoever asked for it: a panic ends this piece and no other.
     pub(crate) fn piece<T>(&self, span: &Span, work: impl FnOnce() -> T) -> Result<T, PoolError> {

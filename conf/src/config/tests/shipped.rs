@@ -6,10 +6,11 @@ use toml::{Table, Value};
 
 use super::*;
 
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
     include_str!("../../sections/network.rs"),
     include_str!("../../sections/data.rs"),
     include_str!("../../sections/access.rs"),
+    include_str!("../../sections/users.rs"),
 ];
 
 const HEADER: &str = "\

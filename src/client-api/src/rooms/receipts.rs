@@ -82,6 +82,7 @@ async fn receipt(
         .ok_or_else(|| ApiError::invalid_param("Unknown receipt type"))?;
     let thread = thread(body.thread_id)?;
     set(&rooms, &caller, room, kind, thread, path.event_id).await?;
+    rooms.rooms.presence().active(caller.user, caller.device);
     Ok(Json(json!({})))
 }
 

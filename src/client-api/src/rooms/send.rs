@@ -87,6 +87,7 @@ async fn send(
         .send_message(room, sender(&caller), path.event_type, content, transaction)
         .await
         .map_err(room_error)?;
+    rooms.rooms.presence().active(caller.user, caller.device);
     Ok(Json(Sent { event_id }))
 }
 
@@ -129,5 +130,6 @@ async fn redact(
         )
         .await
         .map_err(room_error)?;
+    rooms.rooms.presence().active(caller.user, caller.device);
     Ok(Json(Sent { event_id }))
 }

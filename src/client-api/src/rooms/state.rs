@@ -159,5 +159,6 @@ async fn put(
         )
         .await
         .map_err(room_error)?;
+    rooms.rooms.presence().active(caller.user, caller.device);
     Ok(Json(Sent { event_id }))
 }

@@ -53,5 +53,6 @@ async fn typing(
         .set_typing(room, caller.user, for_ms)
         .await
         .map_err(room_error)?;
+    rooms.rooms.presence().active(caller.user, caller.device);
     Ok(Json(json!({})))
 }

@@ -134,6 +134,7 @@ async fn server(store: &Arc<MemStore>) -> (Rooms, [Sender; 2]) {
         event_cache: 500,
         client_event_cache: 100,
         node_cache: 500,
+        presence: crate::PresenceSettings::default(),
     };
     let rooms = Rooms::new(parts, sizes);
     let alice = local_user(&accounts, "alice").await;
