@@ -3,7 +3,8 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#client-config>
 //!
 //! There is one row for each (room, type), and a second one that orders a room's rows (and the
-//! global ones) by the position at which they were set: a sync reads only what is newer.
+//! global ones) by the position at which they were set: a sync reads only what is newer. What was
+//! deleted stays as a row without a content, so that other devices are told.
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ use heliograph_tables::{
     codec::{Plain, Tail, UNSTAMPED},
     schema::{self, AccountDatum, GLOBAL},
 };
+
+use serde_json::{Map, Value};
 
 use crate::{AccountError, Accounts, change::Change, locks::Lock, own_push_rules};
 
@@ -94,7 +97,10 @@ impl Accounts {
             .await
     }
 
-    /// Deletes account data, global without a room; whether there was any.
+    /// Deletes account data, global without a room; whether there was any. Other devices are told
+    /// that it is empty.
+    ///
+    /// <https://github.com/matrix-org/matrix-spec-proposals/pull/3391>
     ///
     /// # Errors
     /// As [`Accounts::set_account_data`].
@@ -134,6 +140,7 @@ impl Accounts {
                 }
                 let key = (user, room.unwrap_or(GLOBAL), kind);
                 let datum = view.get(&schema::ACCOUNT_DATA, &key)?;
+                let datum = datum.filter(|datum| !datum.is_deleted());
                 Ok(datum.map(|datum| text(&datum.content)).transpose()?)
             })
             .await
@@ -150,7 +157,7 @@ impl Accounts {
         let mut rows = Vec::new();
         for row in view.scan(&schema::ACCOUNT_DATA, &(user, place), Direction::Forward) {
             let ((_, _, kind), datum) = row?;
-            if room.is_none() && &*kind.0 == PUSH_RULES {
+            if datum.is_deleted() || (room.is_none() && &*kind.0 == PUSH_RULES) {
                 continue;
             }
             rows.push(AccountDataRow {
@@ -199,7 +206,10 @@ impl Accounts {
             let content = if room.is_none() && &*kind.0 == PUSH_RULES {
                 own_push_rules::of_user(&self.inner, view, user)?
             } else {
-                datum.map(|datum| text(&datum.content)).transpose()?
+                match datum {
+                    Some(datum) if datum.is_deleted() => Some("{}".into()),
+                    datum => datum.map(|datum| text(&datum.content)).transpose()?,
+                }
             };
             rows.extend(content.map(|content| AccountDataRow {
                 kind: kind.0,
@@ -219,6 +229,16 @@ impl Accounts {
         let rules = self.account_data(user, None, PUSH_RULES).await?;
         rules.ok_or(AccountError::UnknownUser)
     }
+}
+
+/// A piece of global account data as the object that it is; one of another shape is none.
+pub(crate) fn global_object(
+    view: &View,
+    user: UserNum,
+    kind: &str,
+) -> Result<Option<Map<String, Value>>, StoreError> {
+    let datum = view.get(&schema::ACCOUNT_DATA, &(user, GLOBAL, Tail::from(kind)))?;
+    Ok(datum.and_then(|datum| serde_json::from_slice(&datum.content).ok()))
 }
 
 /// What is stored is text; anything else was damaged.
@@ -243,7 +263,7 @@ fn check(kind: &str, content: &str) -> Result<(), AccountError> {
     }
     // Parsed whole: it is put into answers as it is.
     match serde_json::from_str(content) {
-        Ok(serde_json::Value::Object(_)) => Ok(()),
+        Ok(Value::Object(_)) => Ok(()),
         _ => Err(AccountError::Invalid("the content is not a JSON object")),
     }
 }
@@ -290,16 +310,12 @@ fn delete(
     room: Option<RoomNum>,
     kind: Tail,
 ) -> Result<bool, AccountError> {
-    let place = room.unwrap_or(GLOBAL);
-    let Some(freed) = take_out(change, user, place, &kind)? else {
+    let key = (user, room.unwrap_or(GLOBAL), kind.clone());
+    let before = change.view.get(&schema::ACCOUNT_DATA, &key)?;
+    if before.is_none_or(|datum| datum.is_deleted()) {
         return Ok(false);
-    };
-    let used = change.view.get(&schema::ACCOUNT_DATA_BYTES, &user)?;
-    let used = used.unwrap_or_default().0.saturating_sub(freed);
-    let batch = &mut change.batch;
-    batch.put(&schema::ACCOUNT_DATA_BYTES, &user, &Plain(used));
-    batch.delete(&schema::ACCOUNT_DATA, &(user, place, kind));
-    batch.record(Record::AccountData { user, room });
+    }
+    set(change, user, room, kind, AccountDatum::DELETED)?;
     Ok(true)
 }
 

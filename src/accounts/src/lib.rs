@@ -17,11 +17,13 @@ mod filters;
 mod guests;
 mod ignoring;
 mod interactive_auth;
+mod invite_permission;
 mod localpart;
 mod locks;
 mod login_tokens;
 mod own_push_rules;
 mod passwords;
+mod privacy;
 mod profiles;
 mod push_rules;
 mod refresh;
@@ -51,9 +53,11 @@ pub use ignoring::ignored_users;
 pub use interactive_auth::{
     AuthData, Challenge, Completed, Interacted, Interaction, Stage, StageFailure,
 };
+pub use invite_permission::blocks_invites;
 pub use localpart::{InvalidLocalpart, MAX_USER_ID_BYTES};
 pub use own_push_rules::{OwnRule, RuleKind, RulePlace};
 pub use passwords::{HashCost, MAX_PASSWORD_BYTES};
+pub use privacy::{PRIVACY, Privacy, privacy};
 pub use profiles::{MAX_AVATAR_URL_CHARS, MAX_DISPLAYNAME_CHARS, ProfileField};
 pub use push_rules::predefined as predefined_push_rules;
 pub use registration_tokens::{TokenInfo, TokenLimits};

@@ -18,6 +18,9 @@ pub(crate) fn room_error(error: RoomError) -> ApiError {
         error @ RoomError::NotForGuests => {
             ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, error.to_string())
         }
+        error @ RoomError::InviteBlocked => {
+            ApiError::new(ErrCode::M_INVITE_BLOCKED, error.to_string())
+        }
         RoomError::Invalid(text) => {
             ApiError::new(ErrCode::M_UNKNOWN, text).with_status(http::StatusCode::BAD_REQUEST)
         }

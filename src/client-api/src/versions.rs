@@ -41,7 +41,10 @@ pub(crate) fn routes() -> RouteTable<App> {
 
 /// Which versions of the specification this server speaks.
 async fn versions() -> Json<Value> {
-    Json(json!({ "versions": VERSIONS }))
+    Json(json!({
+        "versions": VERSIONS,
+        "unstable_features": { "org.matrix.msc3391": true },
+    }))
 }
 
 /// Where clients reach this server.

@@ -48,6 +48,8 @@ codes! {
     M_USER_LOCKED = UNAUTHORIZED;
     /// What is asked for is not for guests.
     M_GUEST_ACCESS_FORBIDDEN = FORBIDDEN;
+    /// The user does not accept invites.
+    M_INVITE_BLOCKED = FORBIDDEN;
     /// The account may only read.
     M_USER_SUSPENDED = FORBIDDEN;
     /// JSON of the wrong shape.

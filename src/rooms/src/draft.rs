@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
+use heliograph_accounts::blocks_invites;
 use heliograph_core::{
     auth::{self, PowerLevels},
     builder::EventBuilder,
@@ -15,6 +16,7 @@ use ruma_common::{OwnedEventId, OwnedUserId, UserId};
 use crate::{
     RoomError, Sender,
     append::{NewEvent, Place},
+    reading::membership_of,
     work::RoomWork,
 };
 
@@ -53,6 +55,7 @@ impl RoomWork<'_> {
         let pdu = builder.build(self.version(), &*self.inner.signer)?;
         self.check_current(&pdu)?;
         self.check_guest(&pdu)?;
+        self.check_invite(&pdu)?;
         self.check_relation(&pdu)?;
         let pdu = Arc::new(pdu);
         let new = NewEvent {
@@ -163,6 +166,21 @@ impl RoomWork<'_> {
                 .map_err(|error| RoomError::Forbidden(error.to_string()));
         }
         self.check_by_rules(pdu, state)
+    }
+
+    /// Checks that an event does not invite a user of this server who does not want it.
+    ///
+    /// <https://spec.matrix.org/v1.19/client-server-api/#invite-permission>
+    fn check_invite(&mut self, pdu: &Pdu) -> Result<(), RoomError> {
+        let invites = pdu.type_str() == "m.room.member" && membership_of(pdu) == Membership::Invite;
+        let Some(invited) = pdu.state_key().filter(|_| invites) else {
+            return Ok(());
+        };
+        let invited = self.user_num(invited)?;
+        if blocks_invites(&self.view, invited)? {
+            return Err(RoomError::InviteBlocked);
+        }
+        Ok(())
     }
 
     /// Checks an event against a state by the whole rules.

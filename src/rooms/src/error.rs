@@ -24,6 +24,9 @@ pub enum RoomError {
     /// The user is a guest, and the room does not let guests in.
     #[error("the room does not let guests in")]
     NotForGuests,
+    /// The user does not want to be invited.
+    #[error("the user does not accept invites")]
+    InviteBlocked,
     /// The request contradicts the spec in itself.
     #[error("{0}")]
     Invalid(String),

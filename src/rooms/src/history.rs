@@ -58,7 +58,8 @@ pub const fn after(key: TimelineKey) -> TimelineKey {
 pub(crate) const MAX_ROWS_READ: usize = 2000;
 
 impl Presenter<'_> {
-    /// Reads a page of what the reader may see and `wanted` lets through.
+    /// Reads a page of what the reader may see and `wanted` lets through, less what ignored users
+    /// sent.
     pub fn page(
         &self,
         request: PageRequest,
@@ -76,9 +77,11 @@ impl Presenter<'_> {
                 break;
             }
             let status = self.status(entry.event)?;
-            if self.visibility().allows(entry.event, &status)?
-                && wanted(&*self.shared(entry.event, &status)?)?
-            {
+            if !self.visibility().allows(entry.event, &status)? {
+                continue;
+            }
+            let shared = self.shared(entry.event, &status)?;
+            if !self.is_ignored(&shared)? && wanted(&shared)? {
                 page.events.push(entry.event);
             }
         }

@@ -197,6 +197,12 @@ impl Presence {
         self.inner.change(user, |user| user.active(device, now_ms));
     }
 
+    /// Has others look at a user again, who hides or shows themselves.
+    pub fn touch(&self, user: UserNum) {
+        let changed = self.inner.all.lock().renumber(user);
+        self.inner.tell(changed);
+    }
+
     /// What is shown of a user.
     pub fn of(&self, user: UserNum) -> Shown {
         let now_ms = self.inner.clock.now_ms();
@@ -279,9 +285,9 @@ impl All {
     /// Brings what is told of a user up to date; gives the number of the change, if it is one.
     fn settle(&mut self, num: UserNum, now_ms: u64, settings: &PresenceSettings) -> Option<u64> {
         let user = self.users.get_mut(&num)?;
-        let before = (user.changed(), user.due());
+        let due_before = user.due();
         let is_news = user.settle(now_ms, settings);
-        if let Some(at) = before.1 {
+        if let Some(at) = due_before {
             self.due.remove(&(at, num));
         }
         if let Some(at) = user.due() {
@@ -293,12 +299,18 @@ impl All {
             }
             return None;
         }
-        let sequence = self.sequence.advance();
+        self.renumber(num)
+    }
+
+    /// Makes a user the last to have changed.
+    fn renumber(&mut self, num: UserNum) -> Option<u64> {
+        let user = self.users.get_mut(&num)?;
+        let (before, sequence) = (user.changed(), self.sequence.advance());
         user.note_change(sequence);
         let is_offline = user.told().state == PresenceState::Offline;
-        self.by_change.remove(&before.0);
+        self.by_change.remove(&before);
         self.by_change.insert(sequence, num);
-        self.offline.remove(&(before.0, num));
+        self.offline.remove(&(before, num));
         if is_offline {
             self.offline.insert((sequence, num));
         }

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use heliograph_accounts::privacy;
 use heliograph_core::ids::{Position, RoomNum, TimelineKey, UserNum};
 use heliograph_tables::{
     Batch, Direction, Op, Record, View,
@@ -108,17 +109,20 @@ pub(crate) fn set(
 }
 
 impl Rooms {
-    /// Moves a receipt; it is on disk before this returns.
+    /// Moves a receipt; it is on disk before this returns. One of a user who hides them is private.
     ///
     /// # Errors
     /// [`RoomError::Forbidden`] when the user is not joined to the room.
     pub async fn set_receipt(
         &self,
-        place: ReceiptPlace,
+        mut place: ReceiptPlace,
         event_id: OwnedEventId,
     ) -> Result<(), RoomError> {
         self.change(place.room, Op::UserData, move |work| {
             work.must_be_joined(place.user)?;
+            if privacy(&work.view, place.user)?.hide_receipts {
+                place.kind = ReceiptType::ReadPrivate;
+            }
             if work.moves_receipt_on(&place, &event_id)? {
                 let ts = work.inner.clock.now_ms();
                 set(&work.view, &mut work.batch, &place, event_id.as_str(), ts)?;
@@ -128,7 +132,8 @@ impl Rooms {
         .await
     }
 
-    /// Says that a user types for `for_ms`, or, with `None`, has stopped.
+    /// Says that a user types for `for_ms`, or, with `None`, has stopped. Of one who hides it, nobody
+    /// is told.
     ///
     /// # Errors
     /// [`RoomError::Forbidden`] when the user is not joined to the room.
@@ -138,10 +143,15 @@ impl Rooms {
         user: UserNum,
         for_ms: Option<u64>,
     ) -> Result<(), RoomError> {
-        self.must_be_joined(room, user).await?;
-        self.inner
-            .typing
-            .set(room, user, for_ms, self.inner.clock.now_ms());
+        let inner = Arc::clone(&self.inner);
+        let hides = self.inner.pool.run(move || {
+            let view = inner.store.view(Op::UserData);
+            joined(view.get(&USER_ROOMS, &(user, room))?)?;
+            Ok::<_, RoomError>(privacy(&view, user)?.hide_typing)
+        });
+        let for_ms = if hides.await?? { None } else { for_ms };
+        let now_ms = self.inner.clock.now_ms();
+        self.inner.typing.set(room, user, for_ms, now_ms);
         Ok(())
     }
 

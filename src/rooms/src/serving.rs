@@ -278,6 +278,17 @@ impl<'a> Presenter<'a> {
         Ok(self.ignored.get_or_init(|| ignored))
     }
 
+    /// Whether the reader is not shown an event because of who sent it; state always is.
+    ///
+    /// <https://spec.matrix.org/v1.19/client-server-api/#ignoring-users>
+    pub fn is_ignored(&self, event: &SharedEvent) -> Result<bool, RoomError> {
+        if event.state_key.is_some() || self.ignored()?.is_empty() {
+            return Ok(false);
+        }
+        let sender = self.inner.interner.users.find(self.view, &event.sender)?;
+        Ok(sender.is_some_and(|sender| self.ignored.get().is_some_and(|i| i.contains(&sender))))
+    }
+
     /// What is known of an event.
     pub fn status(&self, idx: EventIdx) -> Result<Arc<EventStatus>, RoomError> {
         let room = (self.room, self.rewrites);

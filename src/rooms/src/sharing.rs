@@ -2,6 +2,7 @@
 //!
 //! <https://spec.matrix.org/v1.19/client-server-api/#presence>
 
+use heliograph_accounts::privacy;
 use heliograph_core::ids::{RoomNum, UserNum};
 use heliograph_tables::{
     Direction,
@@ -92,7 +93,15 @@ impl RoomsView<'_> {
             None => None,
         };
         let forbidden = || RoomError::Forbidden("you share no room with that user".to_owned());
-        seen.map(|user| inner.presence.of(user))
-            .ok_or_else(forbidden)
+        let user = seen.ok_or_else(forbidden)?;
+        self.presence_shown(reader, user)
+    }
+
+    /// The presence of a user who shares a room with another one, as that one is shown it.
+    pub fn presence_shown(&self, reader: UserNum, user: UserNum) -> Result<Shown, RoomError> {
+        if user != reader && privacy(self.view(), user)?.hide_presence {
+            return Ok(Shown::default());
+        }
+        Ok(self.inner().presence.of(user))
     }
 }

@@ -57,6 +57,9 @@ impl Presenter<'_> {
             Err(error) => return Err(error),
         };
         let shared = self.shared(root, &status)?;
+        if self.is_ignored(&shared)? {
+            return Ok(None);
+        }
         let thread = self.thread(hash, &shared)?;
         let shown = thread.is_some_and(|thread| !participated || thread.participated());
         Ok(shown.then_some(root))

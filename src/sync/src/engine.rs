@@ -3,11 +3,11 @@
 //! Cost follows what changed: with nothing new it looks at nothing; with a token that the tracker
 //! covers it reads the rooms that changed; else the user's rooms, one look each.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{cell::OnceCell, collections::HashSet, sync::Arc};
 
-use heliograph_accounts::{AccountDataRow, Accounts};
+use heliograph_accounts::{AccountDataRow, Accounts, blocks_invites, ignored_users};
 use heliograph_core::{
-    ids::{DeviceNum, Position, RoomNum, UserNum},
+    ids::{DeviceNum, EventIdx, Position, RoomNum, UserNum},
     tokens::SyncToken,
 };
 use heliograph_rooms::{Reader, Rooms, RoomsView, receipts_since};
@@ -56,6 +56,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) filter: &'a Filter,
     pub(crate) full_state: bool,
     pub(crate) use_state_after: bool,
+    /// Whom the user ignores; read when it is first asked for.
+    ignored: OnceCell<HashSet<String>>,
 }
 
 impl<'a> Ask<'a> {
@@ -68,7 +70,31 @@ impl<'a> Ask<'a> {
             filter: &*request.filter,
             full_state: request.full_state,
             use_state_after: request.use_state_after,
+            ignored: OnceCell::new(),
         }
+    }
+
+    /// The ids of the users whom the user ignores; nobody ignores themselves.
+    fn ignored(&self) -> Result<&HashSet<String>, SyncError> {
+        if let Some(known) = self.ignored.get() {
+            return Ok(known);
+        }
+        let mut ignored: HashSet<String> =
+            ignored_users(self.view, self.user)?.into_iter().collect();
+        if !ignored.is_empty() {
+            ignored.remove(&self.engine.user_id(self.view, self.user)?);
+        }
+        Ok(self.ignored.get_or_init(|| ignored))
+    }
+
+    /// Whether the user ignores somebody.
+    pub(crate) fn ignores(&self, user_id: &str) -> Result<bool, SyncError> {
+        Ok(self.ignored()?.contains(user_id))
+    }
+
+    /// Whether the user ignores somebody, by the number.
+    fn ignores_num(&self, user: UserNum) -> Result<bool, SyncError> {
+        Ok(!self.ignored()?.is_empty() && self.ignores(&self.engine.user_id(self.view, user)?)?)
     }
 
     pub(crate) fn rooms(&self) -> RoomsView<'a> {
@@ -210,7 +236,9 @@ impl Engine {
         match standing.membership {
             Membership::Join => self.add_joined(ask, stretch, (room, standing), delta),
             Membership::Invite if is_new => {
-                delta.invited.push((room, standing.event));
+                if self.shows_invite(ask, (room, standing.event))? {
+                    delta.invited.push((room, standing.event));
+                }
                 Ok(())
             }
             Membership::Knock if is_new => {
@@ -222,6 +250,23 @@ impl Engine {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the user is shown an invite: not one by an ignored user, and none who blocks them.
+    ///
+    /// <https://spec.matrix.org/v1.19/client-server-api/#ignoring-users>
+    /// <https://spec.matrix.org/v1.19/client-server-api/#invite-permission>
+    fn shows_invite(
+        &self,
+        ask: &Ask<'_>,
+        (room, event): (RoomNum, EventIdx),
+    ) -> Result<bool, SyncError> {
+        if blocks_invites(ask.view, ask.user)? {
+            return Ok(false);
+        }
+        let presenter = ask.rooms().presenter(room, None)?;
+        let status = presenter.status(event)?;
+        Ok(!ask.ignores(&presenter.shared(event, &status)?.sender)?)
     }
 
     fn add_joined<'a>(
@@ -242,7 +287,7 @@ impl Engine {
         events.limited |= own.from.is_none() && stretch.from.is_some();
         events.account_data = self.room_account_data(ask, own, room)?;
         let receipts = self.receipts(ask, own, room)?;
-        let typing = self.typing(ask, stretch, room);
+        let typing = self.typing(ask, stretch, room)?;
         let news = !events.is_empty() || !receipts.is_empty() || typing.is_some();
         if news || summary.is_some() || stretch.from.is_none() || ask.full_state {
             delta.joined.push(JoinedRoom {
@@ -363,23 +408,36 @@ impl Engine {
             return Ok(Vec::new());
         }
         let bounds = (stretch.from.unwrap_or(Position(0)), stretch.to);
-        Ok(receipts_since(
-            ask.view,
-            (room, ask.user),
-            bounds,
-            MAX_RECEIPTS,
-        )?)
+        let rows = receipts_since(ask.view, (room, ask.user), bounds, MAX_RECEIPTS)?;
+        let mut shown = Vec::with_capacity(rows.len());
+        for row in rows {
+            if !ask.ignores_num(row.user)? {
+                shown.push(row);
+            }
+        }
+        Ok(shown)
     }
 
-    fn typing(&self, ask: &Ask<'_>, stretch: Stretch, room: RoomNum) -> Option<Vec<UserNum>> {
+    fn typing(
+        &self,
+        ask: &Ask<'_>,
+        stretch: Stretch,
+        room: RoomNum,
+    ) -> Result<Option<Vec<UserNum>>, SyncError> {
         if !ask.filter.room.ephemeral.wants_type("m.typing") {
-            return None;
+            return Ok(None);
         }
-        let typing = self
-            .rooms
-            .typing()
-            .changed_after(room, stretch.ephemeral_from)?;
+        let typing = self.rooms.typing();
+        let Some(typing) = typing.changed_after(room, stretch.ephemeral_from) else {
+            return Ok(None);
+        };
+        let mut shown = Vec::with_capacity(typing.len());
+        for user in typing {
+            if !ask.ignores_num(user)? {
+                shown.push(user);
+            }
+        }
         // Nobody is told at first that nobody types.
-        (stretch.from.is_some() || !typing.is_empty()).then_some(typing)
+        Ok((stretch.from.is_some() || !shown.is_empty()).then_some(shown))
     }
 }

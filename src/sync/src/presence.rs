@@ -6,9 +6,8 @@
 
 use std::collections::HashSet;
 
-use heliograph_accounts::ignored_users;
 use heliograph_core::ids::{RoomNum, UserNum};
-use heliograph_rooms::{Shown, state::StateKey};
+use heliograph_rooms::{PresenceState, Shown, state::StateKey};
 use heliograph_tables::schema::RoomHead;
 
 use crate::{
@@ -93,7 +92,6 @@ impl Engine {
         let users = changed
             .into_iter()
             .chain(come.into_iter().filter(|user| seen.insert(*user)));
-        let mut ignored = None;
         let mut rows = Vec::new();
         for user in users {
             if rows.len() == limit {
@@ -106,12 +104,12 @@ impl Engine {
                 continue;
             }
             let user_id = self.user_id(ask.view, user)?;
-            let ignored: &Vec<String> = match &mut ignored {
-                Some(known) => known,
-                unread => unread.insert(ignored_users(ask.view, ask.user)?),
-            };
-            if filter.wants_sender(&user_id) && !ignored.contains(&user_id) {
-                let shown = presence.of(user);
+            if !filter.wants_sender(&user_id) || ask.ignores(&user_id)? {
+                continue;
+            }
+            let shown = ask.rooms().presence_shown(ask.user, user)?;
+            // At first, those who are offline, or hide, are not told.
+            if stretch.from.is_some() || shown.state != PresenceState::Offline {
                 rows.push(PresenceRow { user_id, shown });
             }
         }

@@ -125,6 +125,9 @@ impl<'a> RoomReader<'a> {
             return Ok(false);
         }
         let shared = self.presenter.shared(event, status)?;
+        if shared.state_key.is_none() && self.ask.ignores(&shared.sender)? {
+            return Ok(false);
+        }
         Ok(filter.wants_of(&self.presenter, &shared)?)
     }
 

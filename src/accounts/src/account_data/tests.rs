@@ -47,10 +47,20 @@ async fn apply(f: &Fixture, user: UserNum, model: &mut Model, change: &Change) {
                 .delete_account_data(user, ROOMS[r], KINDS[k])
                 .await
                 .unwrap();
-            assert_eq!(deleted, model.remove(&(r, k)).is_some());
+            let known = model
+                .get(&(r, k))
+                .is_some_and(|(_, content)| content != DELETED);
+            assert_eq!(deleted, known);
+            if known {
+                let position = f.store.view(Op::Other).position().0;
+                model.insert((r, k), (position, DELETED.to_owned()));
+            }
         }
     }
 }
+
+/// What is told of what was deleted; nothing is set to it.
+const DELETED: &str = "{}";
 
 /// What a model holds of a room, set after a position.
 fn expected(model: &Model, room: usize, after: u64) -> BTreeMap<String, String> {
@@ -66,7 +76,9 @@ fn check_reading(f: &Fixture, user: UserNum, model: &Model) {
     for (r, room) in ROOMS.into_iter().enumerate() {
         let mut all = as_map(f.accounts.all_account_data(&view, user, room).unwrap());
         assert_eq!(all.remove(PUSH_RULES).is_some(), room.is_none());
-        assert_eq!(all, expected(model, r, 0));
+        let mut present = expected(model, r, 0);
+        present.retain(|_, content| content != DELETED);
+        assert_eq!(all, present);
         for after in 0..=view.position().0 {
             let since = f
                 .accounts
@@ -94,7 +106,8 @@ proptest! {
             check_reading(&f, user, &model);
             let used = f.store.view(Op::Other).get(&schema::ACCOUNT_DATA_BYTES, &user).unwrap();
             let rows = model.iter().map(|((_, k), (_, content))| {
-                cost(&Tail::from(KINDS[*k]), &Bytes::from(content.clone()))
+                let kept = if content == DELETED { "" } else { content.as_str() };
+                cost(&Tail::from(KINDS[*k]), &Bytes::copy_from_slice(kept.as_bytes()))
             });
             assert_eq!(used.map_or(0, |row| row.0), rows.sum::<u64>());
         });
@@ -183,7 +196,7 @@ async fn contents_are_objects_and_bounded() {
 #[tokio::test]
 async fn one_user_has_so_many_bytes_and_gets_them_back() {
     let mut settings = settings();
-    settings.account_data_bytes = 2 * (ROW_OVERHEAD_BYTES + 1 + 2);
+    settings.account_data_bytes = 3 * (ROW_OVERHEAD_BYTES + 1) + 2 * 2;
     let f = accounts_with(settings);
     let user = f.register("alice").await.user;
     let set = async |kind: &str| f.accounts.set_account_data(user, None, kind, "{}").await;
@@ -191,13 +204,10 @@ async fn one_user_has_so_many_bytes_and_gets_them_back() {
     set("b").await.unwrap();
     set("b").await.unwrap();
     assert!(matches!(set("c").await, Err(AccountError::TooMany(_))));
-    assert!(
-        f.accounts
-            .delete_account_data(user, None, "a")
-            .await
-            .unwrap()
-    );
+    let deleted = f.accounts.delete_account_data(user, None, "a").await;
+    assert!(deleted.unwrap());
     set("c").await.unwrap();
+    assert!(matches!(set("d").await, Err(AccountError::TooMany(_))));
 }
 
 #[tokio::test]

@@ -192,8 +192,18 @@ impl Value for RegistrationToken {
 pub struct AccountDatum {
     /// When it was set.
     pub position: Position,
-    /// The content: the text of a JSON object.
+    /// The content: the text of a JSON object, or [`AccountDatum::DELETED`].
     pub content: Bytes,
+}
+
+impl AccountDatum {
+    /// The content of what was deleted.
+    pub const DELETED: Bytes = Bytes::new();
+
+    /// Whether it was deleted.
+    pub fn is_deleted(&self) -> bool {
+        self.content.is_empty()
+    }
 }
 
 impl Value for AccountDatum {
