@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfError, Federation, Limits, Listener, Logging, Metrics, Presence, RateLimits, Registration,
-    Rooms, Server, Sessions, Storage, Support, Sync, Tls,
+    ConfError, Federation, Limits, Listener, Logging, Metrics, Presence, Profiles, RateLimits,
+    Registration, Rooms, Server, Sessions, Storage, Support, Sync, Tls,
     introspect::keys_of,
     load::{Sources, read},
 };
@@ -28,6 +28,8 @@ pub struct Config {
     pub registration: Registration,
     /// How long clients stay logged in.
     pub sessions: Sessions,
+    /// What users can say of themselves.
+    pub profiles: Profiles,
     /// How people reach those who run this server.
     pub support: Support,
     /// How often one may ask.
@@ -58,6 +60,7 @@ pub(crate) fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
         ("storage", keys_of::<Storage>()),
         ("registration", keys_of::<Registration>()),
         ("sessions", keys_of::<Sessions>()),
+        ("profiles", keys_of::<Profiles>()),
         ("support", keys_of::<Support>()),
         ("rate_limits", keys_of::<RateLimits>()),
         ("limits", keys_of::<Limits>()),

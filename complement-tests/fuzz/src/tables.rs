@@ -87,6 +87,7 @@ pub(crate) const ALL: &[Rows] = tables![
     DEVICE_NUMS,
     DEVICES_SEEN,
     PROFILES,
+    PROFILE_FIELDS,
     REGISTRATION_TOKENS,
     TRANSACTIONS,
     DEPARTURES,

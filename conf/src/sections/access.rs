@@ -71,6 +71,14 @@ impl Default for Sessions {
     }
 }
 
+/// What users can say of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Profiles {
+    /// Fields of their profiles that users cannot change, for instance `displayname`.
+    pub fixed_fields: Vec<String>,
+}
+
 /// How people reach those who run this server, told to them in /.well-known/matrix/support. Without
 /// any of these, that document is not served.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

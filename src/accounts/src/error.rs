@@ -72,6 +72,12 @@ pub enum AccountError {
     /// A string or a content is over its limit.
     #[error("{0} is too large")]
     TooLarge(&'static str),
+    /// The name of a profile field is over its limit.
+    #[error("the name of the field is too long")]
+    KeyTooLarge,
+    /// The profile would be over its limit.
+    #[error("the profile would become too large")]
+    ProfileTooLarge,
     /// The user has as many of these as one user can have.
     #[error("too many {0}")]
     TooMany(&'static str),

@@ -8,7 +8,7 @@ use heliograph_tables::{
     schema::{self, Profile},
 };
 
-use crate::{AccountError, Accounts, locks::Lock};
+use crate::{AccountError, Accounts, locks::Lock, profile_fields};
 
 /// Characters of a display name, at most.
 pub const MAX_DISPLAYNAME_CHARS: usize = 256;
@@ -121,8 +121,8 @@ impl Accounts {
     /// is then, and whether it changed: those who know rooms carry it there.
     ///
     /// # Errors
-    /// [`AccountError::TooLarge`], [`AccountError::Invalid`], [`AccountError::UnknownUser`],
-    /// [`AccountError::Deactivated`].
+    /// [`AccountError::TooLarge`], [`AccountError::Invalid`], [`AccountError::ProfileTooLarge`],
+    /// [`AccountError::UnknownUser`], [`AccountError::Deactivated`].
     pub async fn set_profile_field(
         &self,
         user: UserNum,
@@ -146,6 +146,11 @@ impl Accounts {
                     return Ok((profile, false));
                 }
                 *place = value;
+                let size = profile_fields::size_besides(&change.view, user, field.as_str())?;
+                let own = field.of(&profile).map_or(0, str::len);
+                if size + own > profile_fields::MAX_PROFILE_BYTES {
+                    return Err(AccountError::ProfileTooLarge);
+                }
                 change.batch.put(&schema::PROFILES, &user, &profile);
                 change.batch.record(Record::ProfileChanged { user });
                 Ok((profile, true))

@@ -423,6 +423,9 @@ fn end_account(
     devices::remove_all(change, user, &mut account, None)?;
     change.batch.put(&schema::ACCOUNTS, &user, &account);
     change.batch.delete(&schema::PROFILES, &user);
+    change
+        .batch
+        .delete_prefix(&schema::PROFILE_FIELDS, &(user,));
     change.batch.record(Record::ProfileChanged { user });
     account_data::remove_all(&mut change.batch, user);
     filters::remove_all(&mut change.batch, user);

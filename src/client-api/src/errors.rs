@@ -108,6 +108,12 @@ pub(crate) fn account_error(error: AccountError) -> ApiError {
             .with_status(http::StatusCode::BAD_REQUEST),
         error @ AccountError::Invalid(_) => ApiError::invalid_param(error.to_string()),
         error @ AccountError::TooLarge(_) => ApiError::new(ErrCode::M_TOO_LARGE, error.to_string()),
+        error @ AccountError::KeyTooLarge => {
+            ApiError::new(ErrCode::M_KEY_TOO_LARGE, error.to_string())
+        }
+        error @ AccountError::ProfileTooLarge => {
+            ApiError::new(ErrCode::M_PROFILE_TOO_LARGE, error.to_string())
+        }
         error @ AccountError::TooMany(_) => {
             ApiError::new(ErrCode::M_LIMIT_EXCEEDED, error.to_string())
                 .with_status(http::StatusCode::FORBIDDEN)

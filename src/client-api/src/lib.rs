@@ -55,6 +55,8 @@ pub struct ClientSettings {
     pub guests: bool,
     /// Whether a client can log another one in by a token.
     pub login_tokens: bool,
+    /// Fields of their profiles that users cannot change.
+    pub fixed_profile_fields: Vec<String>,
     /// How the people behind this server are reached.
     pub support: Support,
 }

@@ -63,15 +63,36 @@ async fn capabilities(
         .iter()
         .map(|version| (version.as_str(), "stable"))
         .collect();
-    Json(json!({
-        "capabilities": {
-            "m.change_password": { "enabled": true },
-            "m.3pid_changes": { "enabled": false },
-            "m.get_login_token": { "enabled": settings.login_tokens },
-            "m.room_versions": {
-                "default": settings.default_room_version.as_str(),
-                "available": available,
-            },
+    let mut capabilities = json!({
+        "m.change_password": { "enabled": true },
+        "m.3pid_changes": { "enabled": false },
+        "m.get_login_token": { "enabled": settings.login_tokens },
+        "m.room_versions": {
+            "default": settings.default_room_version.as_str(),
+            "available": available,
         },
-    }))
+    });
+    profile_capabilities(&settings.fixed_profile_fields, &mut capabilities);
+    Json(json!({ "capabilities": capabilities }))
+}
+
+/// Which fields of their profiles users can change, in the new form and in the one before it.
+///
+/// <https://spec.matrix.org/v1.19/client-server-api/#mprofile_fields-capability>
+fn profile_capabilities(fixed: &[String], capabilities: &mut Value) {
+    let Some(capabilities) = capabilities.as_object_mut() else {
+        return;
+    };
+    let mut fields = json!({ "enabled": true });
+    if let (Some(fields), false) = (fields.as_object_mut(), fixed.is_empty()) {
+        fields.insert("disallowed".to_owned(), json!(fixed));
+    }
+    capabilities.insert("m.profile_fields".to_owned(), fields);
+    for (field, name) in [
+        ("displayname", "m.set_displayname"),
+        ("avatar_url", "m.set_avatar_url"),
+    ] {
+        let enabled = !fixed.iter().any(|fixed| fixed == field);
+        capabilities.insert(name.to_owned(), json!({ "enabled": enabled }));
+    }
 }

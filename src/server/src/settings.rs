@@ -142,6 +142,7 @@ pub(crate) fn client(config: &Config) -> ClientSettings {
         },
         guests: registration.guests,
         login_tokens: config.sessions.login_tokens,
+        fixed_profile_fields: config.profiles.fixed_fields.clone(),
         support: support(&config.support),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! <https://spec.matrix.org/v1.19/client-server-api/#profiles>
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::extract::State;
 use heliograph_accounts::{Accounts, ProfileField};
@@ -11,10 +11,10 @@ use heliograph_http::{
     Route, RouteTable,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::own;
-use crate::{App, errors::account_error};
+use crate::{App, ClientSettings, errors::account_error};
 
 pub(super) fn routes() -> RouteTable<App> {
     let field = "/_matrix/client/v3/profile/{userId}/{keyName}";
@@ -51,24 +51,17 @@ struct FieldPath {
     key: String,
 }
 
-impl FieldPath {
-    /// The field that is named, of those that this server keeps.
-    fn field(&self) -> Result<ProfileField, ApiError> {
-        ProfileField::parse(&self.key)
-            .ok_or_else(|| ApiError::not_found("This server keeps no such profile field"))
+/// Refuses a change of a field that the configuration forbids, or any to a guest but of the name.
+fn allowed(settings: &ClientSettings, caller: &DeviceIdentity, key: &str) -> Result<(), ApiError> {
+    let fixed = &settings.fixed_profile_fields;
+    if fixed.iter().any(|fixed| fixed == key) {
+        return Err(ApiError::forbidden("This field cannot be changed here"));
     }
-}
-
-impl FieldPath {
-    /// The same, if the caller may set it: guests have no field but their name.
-    fn settable_by(&self, caller: &DeviceIdentity) -> Result<ProfileField, ApiError> {
-        let field = self.field()?;
-        if caller.is_guest && field != ProfileField::Displayname {
-            let message = "Guests have a displayname only";
-            return Err(ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, message));
-        }
-        Ok(field)
+    if caller.is_guest && ProfileField::parse(key) != Some(ProfileField::Displayname) {
+        let message = "Guests have a displayname only";
+        return Err(ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, message));
     }
+    Ok(())
 }
 
 /// All fields.
@@ -76,8 +69,8 @@ async fn whole(
     State(accounts): State<Arc<Accounts>>,
     PathParams(path): PathParams<UserPath>,
 ) -> Result<Json<Value>, ApiError> {
-    let (_, profile) = accounts
-        .profile_of(&path.user_id)
+    let (profile, others) = accounts
+        .whole_profile(&path.user_id)
         .await
         .map_err(account_error)?;
     let mut json = Map::new();
@@ -85,6 +78,9 @@ async fn whole(
         if let Some(value) = field.of(&profile) {
             json.insert(field.as_str().to_owned(), Value::from(value));
         }
+    }
+    for (key, value) in others {
+        json.insert(key.into(), stored(&value)?);
     }
     Ok(Json(Value::Object(json)))
 }
@@ -94,36 +90,52 @@ async fn get(
     State(accounts): State<Arc<Accounts>>,
     PathParams(path): PathParams<FieldPath>,
 ) -> Result<Json<Value>, ApiError> {
-    let field = path.field()?;
+    let unset = || ApiError::not_found("The field is not set");
+    let Some(field) = ProfileField::parse(&path.key) else {
+        let value = accounts.other_profile_field(&path.user_id, &path.key).await;
+        let value = value.map_err(account_error)?.ok_or_else(unset)?;
+        return Ok(Json(json!({ path.key: stored(&value)? })));
+    };
     let (_, profile) = accounts
         .profile_of(&path.user_id)
         .await
         .map_err(account_error)?;
-    let value = field.of(&profile);
-    let value = value.ok_or_else(|| ApiError::not_found("The field is not set"))?;
-    Ok(Json(json!({ field.as_str(): value })))
+    let value = field.of(&profile).ok_or_else(unset)?;
+    Ok(Json(json!({ path.key: value })))
+}
+
+/// A field as it was stored.
+fn stored(json: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(json).map_err(ApiError::internal)
 }
 
 /// Sets a field.
 async fn put(
     caller: Auth<Device>,
     State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<FieldPath>,
-    Body(mut body): Body<Map<String, Value>>,
+    Body(mut body): Body<HashMap<String, Box<RawValue>>>,
 ) -> Result<Json<Value>, ApiError> {
     own(&caller, &path.user_id)?;
-    let field = path.settable_by(&caller)?;
-    let value = match body.remove(field.as_str()) {
-        Some(Value::String(value)) => Some(value),
-        // To set it to null is to delete it, as clients do.
-        Some(Value::Null) => None,
-        Some(_) => return Err(ApiError::bad_json("The value must be a string")),
-        None => return Err(ApiError::missing_param(field.as_str())),
-    };
-    accounts
-        .set_profile_field(caller.user, field, value)
-        .await
-        .map_err(account_error)?;
+    allowed(&settings, &caller, &path.key)?;
+    let value = body
+        .remove(&path.key)
+        .ok_or_else(|| ApiError::missing_param(&path.key))?;
+    match ProfileField::parse(&path.key) {
+        Some(field) => {
+            // To set it to null is to delete it, as clients do.
+            let value = serde_json::from_str::<Option<String>>(value.get());
+            let value = value.map_err(|_| ApiError::bad_json("The value must be a string"))?;
+            let set = accounts.set_profile_field(caller.user, field, value).await;
+            set.map(|_| ())
+        }
+        None => {
+            let set = accounts.set_other_profile_field(caller.user, path.key, Some(value));
+            set.await
+        }
+    }
+    .map_err(account_error)?;
     Ok(Json(json!({})))
 }
 
@@ -131,13 +143,21 @@ async fn put(
 async fn delete(
     caller: Auth<Device>,
     State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<FieldPath>,
 ) -> Result<Json<Value>, ApiError> {
     own(&caller, &path.user_id)?;
-    let field = path.settable_by(&caller)?;
-    accounts
-        .set_profile_field(caller.user, field, None)
-        .await
-        .map_err(account_error)?;
+    allowed(&settings, &caller, &path.key)?;
+    match ProfileField::parse(&path.key) {
+        Some(field) => {
+            let set = accounts.set_profile_field(caller.user, field, None).await;
+            set.map(|_| ())
+        }
+        None => {
+            let set = accounts.set_other_profile_field(caller.user, path.key, None);
+            set.await
+        }
+    }
+    .map_err(account_error)?;
     Ok(Json(json!({})))
 }

@@ -239,6 +239,9 @@ pub const DEVICES_SEEN: Table<(UserNum, DeviceNum), LastSeen> =
     Table::new("devices_seen", Family::Accounts, 0x0606);
 /// Profiles of this server's users.
 pub const PROFILES: Table<UserNum, Profile> = Table::new("profiles", Family::Accounts, 0x0607);
+/// (User, name) → another field of the profile, as JSON.
+pub const PROFILE_FIELDS: Table<(UserNum, Tail), Plain<Bytes>> =
+    Table::new("profile_fields", Family::Accounts, 0x0613);
 /// Tokens that let people register.
 pub const REGISTRATION_TOKENS: Table<Tail, RegistrationToken> =
     Table::new("registration_tokens", Family::Accounts, 0x0608);
@@ -271,6 +274,7 @@ pub(super) const ACCOUNT_TABLES: &[&dyn AnyTable] = &[
     &DEVICE_NUMS,
     &DEVICES_SEEN,
     &PROFILES,
+    &PROFILE_FIELDS,
     &REGISTRATION_TOKENS,
     &TRANSACTIONS,
     &DEPARTURES,
@@ -402,6 +406,7 @@ mod tests {
             round_trip(&PROFILES, &user, &Profile { displayname, avatar_url });
             let token = RegistrationToken { uses_allowed, uses, expires_ts };
             round_trip(&REGISTRATION_TOKENS, &kind, &token);
+            round_trip(&PROFILE_FIELDS, &(user, kind.clone()), &Plain(content.clone()));
             let transaction = (user, DeviceNum(num), other, kind.clone());
             round_trip(&TRANSACTIONS, &transaction, &Plain(content.clone()));
             let datum = AccountDatum { position, content: content.clone() };
@@ -426,6 +431,8 @@ mod tests {
             ordered(&ACCOUNTS, &user(a), &user(b));
             ordered(&PROFILES, &user(a), &user(b));
             ordered(&ACCOUNT_DATA_BYTES, &user(a), &user(b));
+            let field = |v: (u32, u32, u64), key: &Tail| (UserNum(v.0), key.clone());
+            ordered(&PROFILE_FIELDS, &field(a, &x), &field(b, &y));
             ordered(&DEVICES, &device(a), &device(b));
             ordered(&DEVICES_SEEN, &device(a), &device(b));
             ordered(&DEVICE_NUMS, &(user(a), x.clone()), &(user(b), y.clone()));
