@@ -100,11 +100,12 @@ async fn login(
     };
     let info = accounts.user(user).await.map_err(account_error)?;
     let info = info.ok_or_else(|| ApiError::forbidden("Wrong user name or password"))?;
-    Ok(Json(session_json(
-        info.user_id.as_str(),
-        &session,
-        &settings,
-    )))
+    let mut answer = session_json(info.user_id.as_str(), &session, &settings);
+    if let Some(url) = &settings.public_base_url {
+        let well_known = json!({ "m.homeserver": { "base_url": url } });
+        answer.insert("well_known".to_owned(), well_known);
+    }
+    Ok(Json(Value::Object(answer)))
 }
 
 async fn by_password(
@@ -127,7 +128,11 @@ async fn by_password(
 }
 
 /// What a client is told of its new session.
-pub(super) fn session_json(user_id: &str, session: &Session, settings: &ClientSettings) -> Value {
+pub(super) fn session_json(
+    user_id: &str,
+    session: &Session,
+    settings: &ClientSettings,
+) -> Map<String, Value> {
     let mut answer = Map::from_iter([
         ("user_id".to_owned(), Value::from(user_id)),
         (
@@ -141,11 +146,7 @@ pub(super) fn session_json(user_id: &str, session: &Session, settings: &ClientSe
         ),
     ]);
     add_refresh(&mut answer, session);
-    if let Some(url) = &settings.public_base_url {
-        let well_known = json!({ "m.homeserver": { "base_url": url } });
-        answer.insert("well_known".to_owned(), well_known);
-    }
-    Value::Object(answer)
+    answer
 }
 
 /// Tells how the access token is refreshed, if it is.

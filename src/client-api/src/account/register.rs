@@ -162,7 +162,7 @@ async fn register_guest(
 fn registered_json(registered: &Registered, settings: &ClientSettings) -> Json<Value> {
     let user_id = registered.user_id.as_str();
     Json(match &registered.session {
-        Some(session) => session_json(user_id, session, settings),
+        Some(session) => Value::Object(session_json(user_id, session, settings)),
         None => json!({ "user_id": user_id, "home_server": settings.server_name }),
     })
 }

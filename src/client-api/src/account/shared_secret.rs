@@ -61,7 +61,7 @@ async fn register(
         .map_err(account_error)?;
     let user_id = registered.user_id.as_str();
     Ok(Json(match &registered.session {
-        Some(session) => session_json(user_id, session, &settings),
+        Some(session) => Value::Object(session_json(user_id, session, &settings)),
         None => json!({ "user_id": user_id, "home_server": settings.server_name }),
     }))
 }

@@ -10,7 +10,7 @@ use heliograph_core::{json::Value, room_version::RoomVersion};
 use heliograph_http::{
     ApiError, Auth, AuthKind, Body, Device, ErrCode, Json, RateClass, Route, RouteTable,
 };
-use heliograph_rooms::{InitialState, NewRoom, Preset};
+use heliograph_rooms::{InitialState, NewRoom, Preset, RoomError};
 use ruma_common::{OwnedRoomId, OwnedUserId, RoomAliasId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -96,8 +96,16 @@ async fn create(
         .rooms
         .create(sender(&caller), new)
         .await
-        .map_err(room_error)?;
+        .map_err(creation_error)?;
     Ok(Json(Created { room_id }))
+}
+
+/// The answer when a room cannot be made: what its rules refuse is state that cannot be its first.
+fn creation_error(error: RoomError) -> ApiError {
+    match error {
+        RoomError::Forbidden(text) => ApiError::new(ErrCode::M_INVALID_ROOM_STATE, text),
+        error => room_error(error),
+    }
 }
 
 /// Reads what the room is to be.

@@ -88,6 +88,9 @@ fn snapshot(
         json.push_str(",\"membership\":");
         push_string(&mut json, row.membership.as_str());
     }
+    json.push_str(",\"visibility\":");
+    let published = reading.rooms.is_published(reading.room)?;
+    push_string(&mut json, if published { "public" } else { "private" });
     json.push_str(",\"messages\":{\"end\":");
     push_string(&mut json, &PaginationToken(newest).encode());
     json.push_str(",\"start\":");
