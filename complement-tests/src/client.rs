@@ -22,15 +22,22 @@ pub fn path(segments: &[&str]) -> String {
     let mut path = String::from("/_matrix/client/v3");
     for segment in segments {
         path.push('/');
-        for &byte in segment.as_bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                path.push(char::from(byte));
-            } else {
-                write!(path, "%{byte:02X}").expect("writing to a string works");
-            }
-        }
+        path.push_str(&encoded(segment));
     }
     path
+}
+
+/// A text, percent-encoded for a path or a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("writing to a string works");
+        }
+    }
+    encoded
 }
 
 /// A client. Copies are the same device.

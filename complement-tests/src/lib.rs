@@ -20,6 +20,7 @@
 mod answer;
 mod client;
 mod costs;
+pub mod coverage;
 mod fixtures;
 pub mod load;
 pub mod measure;
@@ -28,13 +29,16 @@ mod reader;
 mod rooms;
 mod routes;
 mod server;
+pub mod spec;
+pub mod synapse;
 mod wait;
+pub mod walk;
 
 pub use answer::{Answer, event_ids};
 pub use client::{Client, path};
 pub use costs::{Cost, Costs};
 pub use fixtures::{Loaded, Sizes};
 pub use reader::Reader;
-pub use routes::{Route, routes};
+pub use routes::{Route, filled, routes};
 pub use server::{Options, SERVER_NAME, TestServer, binary};
 pub use wait::wait_for;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{binary, path};
+use crate::{binary, client::encoded};
 
 /// One line of the server's route table.
 #[derive(Clone, Debug)]
@@ -50,22 +50,18 @@ impl Route {
 
     /// The path with its parameters filled in by `fill`, percent-encoded.
     pub fn filled(&self, fill: impl Fn(&str) -> String) -> String {
-        let mut filled = String::new();
-        for segment in self.path.split('/').skip(1) {
-            let name = segment
-                .strip_prefix('{')
-                .and_then(|rest| rest.strip_suffix('}'));
-            match name {
-                Some(name) => {
-                    let value = path(&[&fill(name)]);
-                    filled.push_str(value.strip_prefix("/_matrix/client/v3").unwrap());
-                }
-                None => {
-                    filled.push('/');
-                    filled.push_str(segment);
-                }
-            }
-        }
-        filled
+        filled(&self.path, fill)
     }
+}
+
+/// A path with its `{parameters}` filled in by `fill`, percent-encoded.
+pub fn filled(template: &str, fill: impl Fn(&str) -> String) -> String {
+    let segments = template.split('/').skip(1);
+    let filled = segments.map(|segment| {
+        let name = segment.strip_prefix('{');
+        let name = name.and_then(|rest| rest.strip_suffix('}'));
+        let segment = name.map_or_else(|| segment.to_owned(), |name| encoded(&fill(name)));
+        format!("/{segment}")
+    });
+    filled.collect()
 }

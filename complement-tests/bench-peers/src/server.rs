@@ -79,7 +79,9 @@ impl Server {
             .open(self.folder.path().join("log"))?;
         let mut command = match self.kind {
             Kind::Ours => ours::command(&self.program, self.folder.path()),
-            Kind::Synapse => synapse::command(&self.program, self.folder.path()),
+            Kind::Synapse => {
+                heliograph_complement::synapse::command(&self.program, self.folder.path())
+            }
         };
         command
             .current_dir(self.folder.path())

@@ -38,7 +38,7 @@ async fn a_knock_is_told_to_both_sides_and_can_be_answered() {
     let told = &news["rooms"]["knock"][&room]["knock_state"]["events"];
     let types: Vec<&str> = told
         .as_array()
-        .expect("SYN-16: stripped state")
+        .expect("SYN-21: stripped state")
         .iter()
         .filter_map(|event| event["type"].as_str())
         .collect();

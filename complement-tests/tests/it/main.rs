@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod appendices;
 mod backups;
 mod bad_input;
 mod costs;
@@ -25,13 +26,18 @@ mod joining;
 mod limits;
 mod login_tokens;
 mod passwords;
+mod permissions;
 mod presence;
 mod privacy;
+mod profiles;
 mod push_rules;
 mod refresh;
 mod relations;
+mod room_versions;
 mod rooms;
+mod routes;
 mod spaces;
+mod standards;
 mod support;
 mod sync;
 mod tags;
@@ -40,3 +46,4 @@ mod transport;
 mod upgrades;
 mod versions;
 mod visibility;
+mod walk;

@@ -17,9 +17,13 @@ async fn rooms_of_every_version_can_be_created_joined_governed_and_pruned() {
         assert_eq!(
             create["creator"].is_string(),
             version < 11,
-            "the creator: {what}"
+            "RMV-15: the creator: {what}"
         );
-        assert_eq!(room.contains(':'), version < 12, "the room's id: {what}");
+        assert_eq!(
+            room.contains(':'),
+            version < 12,
+            "RMV-17: the room's id: {what}"
+        );
         bob.join(&room).await;
         let event = bob.say(&room, "to be redacted").await;
         assert_eq!(event.contains(':'), version < 3, "the event's id: {what}");
@@ -43,10 +47,13 @@ async fn rooms_of_every_version_can_be_created_joined_governed_and_pruned() {
         let pruned = bob.event(&room, &event).await;
         assert_eq!(pruned["content"], json!({}), "EVT-24: {what}");
         let redaction = bob.event(&room, &redaction).await;
-        assert_eq!(redaction["redacts"], event, "redacts at the top: {what}");
+        assert_eq!(
+            redaction["redacts"], event,
+            "RMV-16: redacts at the top: {what}"
+        );
         assert_eq!(
             redaction["content"]["redacts"], event,
-            "redacts in the content: {what}"
+            "RMV-16: redacts in the content: {what}"
         );
         bob.leave(&room).await;
         alice.act_on("ban", &room, &bob.user_id).await;

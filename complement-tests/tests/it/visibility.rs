@@ -10,11 +10,11 @@ type Seen = [bool; 4];
 async fn assert_sees(reader: &Client, room: &str, event: &str, seen: bool, what: &str) {
     let answer = reader.get(&path(&["rooms", room, "event", event])).await;
     if seen {
-        answer.ok(&format!("EVT-14: {what} is seen"));
+        answer.ok(&format!("VIS-03, EVT-14: {what} is seen"));
     } else {
         assert!(
             [403, 404].contains(&answer.status),
-            "EVT-14: {what} is hidden: {}",
+            "VIS-03, EVT-14: {what} is hidden: {}",
             answer.text
         );
     }
@@ -59,7 +59,7 @@ async fn check(visibility: &str, seen: Seen) {
             &room,
             event,
             seen,
-            &format!("{visibility}, member, {what}"),
+            &format!("VIS-05: {visibility}, member, {what}"),
         )
         .await;
     }
@@ -71,7 +71,7 @@ async fn check(visibility: &str, seen: Seen) {
             &room,
             event,
             seen,
-            &format!("{visibility}, who left, {what}"),
+            &format!("VIS-07: {visibility}, who left, {what}"),
         )
         .await;
     }
@@ -82,7 +82,7 @@ async fn check(visibility: &str, seen: Seen) {
             &room,
             event,
             world,
-            &format!("{visibility}, a stranger"),
+            &format!("VIS-04: {visibility}, a stranger"),
         )
         .await;
         assert_sees(
@@ -128,6 +128,20 @@ async fn a_change_of_visibility_counts_from_where_it_was_made() {
         .await;
     let joined = alice.say(&room, "for members").await;
     bob.join(&room).await;
-    assert_sees(&bob, &room, &shared, true, "shared when it was sent").await;
-    assert_sees(&bob, &room, &joined, false, "for members when it was sent").await;
+    assert_sees(
+        &bob,
+        &room,
+        &shared,
+        true,
+        "VIS-06: shared when it was sent",
+    )
+    .await;
+    assert_sees(
+        &bob,
+        &room,
+        &joined,
+        false,
+        "VIS-06: for members when it was sent",
+    )
+    .await;
 }
