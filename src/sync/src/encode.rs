@@ -11,7 +11,7 @@ use heliograph_core::{
     ids::{EventIdx, RoomNum},
     tokens::PaginationToken,
 };
-use heliograph_rooms::{Form, PresenceState, ReceiptRow, Related, push_string};
+use heliograph_rooms::{Form, PresenceState, Related, push_string};
 use heliograph_tables::View;
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     event_fields::keep_fields,
     filter::EventFormat,
     presence::PresenceRow,
+    receipts,
     request::SyncError,
     room::RoomReader,
 };
@@ -252,45 +253,16 @@ fn push_ephemeral(
         }
         out.push_str("]}}");
     }
-    if !joined.receipts.is_empty() {
-        if joined.typing.is_some() {
+    let mut more = joined.typing.is_some();
+    for content in receipts::contents(ask, &joined.receipts)? {
+        if more {
             out.push(',');
         }
-        let content = receipt_content(ask, &joined.receipts)?;
+        more = true;
         write!(out, "{{\"type\":\"m.receipt\",\"content\":{content}}}").ok();
     }
     out.push_str("]}");
     Ok(())
-}
-
-/// `m.receipt` content: event → type → user → when and in which thread.
-///
-/// <https://spec.matrix.org/v1.19/client-server-api/#mreceipt>
-fn receipt_content(ask: &Ask<'_>, rows: &[ReceiptRow]) -> Result<serde_json::Value, SyncError> {
-    use serde_json::{Map, Value};
-    let mut events: Map<String, Value> = Map::new();
-    for row in rows {
-        let user = ask.engine.user_id(ask.view, row.user)?;
-        let mut receipt = Map::new();
-        receipt.insert("ts".to_owned(), row.receipt.ts.into());
-        if !row.thread.is_empty() {
-            receipt.insert("thread_id".to_owned(), Value::from(&*row.thread));
-        }
-        let kinds = events
-            .entry(&*row.receipt.event_id)
-            .or_insert_with(|| Value::Object(Map::new()))
-            .as_object_mut();
-        let users = kinds.and_then(|kinds| {
-            let users = kinds
-                .entry(&*row.kind)
-                .or_insert_with(|| Value::Object(Map::new()));
-            users.as_object_mut()
-        });
-        if let Some(users) = users {
-            users.insert(user, Value::Object(receipt));
-        }
-    }
-    Ok(Value::Object(events))
 }
 
 fn push_summary(

@@ -13,6 +13,7 @@ mod event_fields;
 mod filter;
 mod lazy;
 mod presence;
+mod receipts;
 mod request;
 mod room;
 mod tracker;

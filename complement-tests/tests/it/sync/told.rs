@@ -78,6 +78,31 @@ async fn receipts_typing_and_markers_reach_those_they_are_for() {
 }
 
 #[tokio::test]
+async fn receipts_of_several_threads_on_one_event_are_all_told() {
+    let server = TestServer::usual().await;
+    let (alice, bob, room) = two_in_a_room(&server).await;
+    let event = alice.say(&room, "1").await;
+    let at = path(&["rooms", &room, "receipt", "m.read", &event]);
+    for body in [json!({}), json!({ "thread_id": "main" })] {
+        bob.post(&at, body).await.ok("EPH-08");
+    }
+    for reader in [&alice, &bob] {
+        let told = reader.sync("timeout=0").await;
+        let events = &joined(&told, &room)["ephemeral"]["events"];
+        let events = events.as_array().unwrap();
+        let receipts = events.iter().filter(|told| told["type"] == "m.receipt");
+        let threads: Vec<_> = receipts
+            .map(|told| told["content"][&event]["m.read"][&bob.user_id]["thread_id"].clone())
+            .collect();
+        assert!(threads.contains(&json!(null)), "EPH-08: unthreaded: {told}");
+        assert!(
+            threads.contains(&json!("main")),
+            "EPH-08: the main timeline's: {told}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_receipt_only_moves_forward() {
     let server = TestServer::usual().await;
     let (alice, bob, room) = two_in_a_room(&server).await;
