@@ -24,6 +24,7 @@ pub mod coverage;
 mod fixtures;
 pub mod load;
 pub mod measure;
+pub mod model;
 pub mod power;
 mod reader;
 mod rooms;

@@ -1,7 +1,7 @@
 //! Kills servers and cuts their power for as long as one likes.
 //!
-//! `SOAK_SEEDS=1..301` is the range of seeds of the kills, `SOAK_CUTS=1..201` that of the power
-//! cuts, each without its end. `SOAK_STATE` names a folder that remembers what went well, so that a
+//! `SOAK_MODELS=1..41` is the range of seeds of the model, of 500 steps each, `SOAK_SEEDS=1..301`
+//! that of the kills, `SOAK_CUTS=1..201` that of the power cuts, each without its end. `SOAK_STATE` names a folder that remembers what went well, so that a
 //! run that was stopped (by SIGTERM or SIGINT, or killed) goes on from there. The folder goes when
 //! all is done, and when something failed: then another program is to be tried from the beginning.
 
@@ -26,6 +26,7 @@ use std::{
 use heliograph_complement::{
     TestServer, binary,
     load::{CUT_AFTER, KILL_AFTER, Load, MIN_UNANSWERED, small_buffers},
+    model,
     power::{Churn, PowerCut},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -35,6 +36,10 @@ use tokio::signal::unix::{SignalKind, signal};
 const PER_SERVER: usize = 20;
 /// Cuts in a row of which some must have come among rotations, flushes and compactions.
 const CUTS_IN_A_ROW: usize = 50;
+/// Steps of a seed of the model; 40 seeds are 20,000 of them.
+const MODEL_STEPS: usize = 500;
+/// Steps between kills.
+const MODEL_KILL_AFTER: usize = 50;
 /// What a shell gives for a program that SIGTERM ended.
 const STOPPED: u8 = 143;
 
@@ -57,10 +62,22 @@ async fn main() -> ExitCode {
 }
 
 async fn soak(state: &State) {
+    models(state, range("SOAK_MODELS", "1..41")).await;
     let kills = range("SOAK_SEEDS", "1..301");
     Series::new(state, "kill", kills).run().await;
     let cuts = range("SOAK_CUTS", "1..201");
     Series::new(state, "cut", cuts).run().await;
+}
+
+/// Random operations, after each of which devices are compared with first syncs.
+async fn models(state: &State, seeds: Range<u64>) {
+    let known = state.done("model");
+    for seed in seeds.filter(|seed| !known.contains(seed)) {
+        let mut server = TestServer::usual().await;
+        let accepted = model::run(&mut server, seed, MODEL_STEPS, MODEL_KILL_AFTER).await;
+        state.note("model", seed);
+        println!("model seed {seed}: {MODEL_STEPS} steps, {accepted} operations accepted");
+    }
 }
 
 /// A range of seeds, `a..b` without `b`.

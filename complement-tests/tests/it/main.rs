@@ -25,6 +25,7 @@ mod ignoring;
 mod joining;
 mod limits;
 mod login_tokens;
+mod model;
 mod passwords;
 mod permissions;
 mod presence;
