@@ -157,3 +157,92 @@ async fn power_goes_along_as_the_new_version_has_it() {
     let got = (&closed["events_default"], &closed["invite"]);
     assert_eq!(got, (&json!(50), &json!(50)), "MOD-06: closed");
 }
+
+/// Whether a sync says that push rules name a room: of what goes with it, they are the last.
+fn has_rules(answer: &Value, room: &str) -> bool {
+    let data = answer["account_data"]["events"].as_array();
+    let rules = data.and_then(|data| data.iter().find(|e| e["type"] == "m.push_rules"));
+    rules.is_some_and(|rules| rules.to_string().contains(room))
+}
+
+#[tokio::test]
+async fn who_comes_into_the_new_room_takes_along_what_they_have_set_for_the_old_one() {
+    let server = TestServer::usual().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let old = alice.create_public_room().await;
+    bob.join(&old).await;
+    let direct = json!({ (alice.user_id.clone()): [old, "!other:x"], "@x:x": ["!other:x"] });
+    for user in [&alice, &bob] {
+        let tag = path(&["user", &user.user_id, "rooms", &old, "tags", "m.favourite"]);
+        user.put(&tag, json!({ "order": 0.25 })).await.ok("ACC-03");
+        let at = user.account_data_path("m.direct");
+        user.put(&at, direct.clone()).await.ok("ACC-01");
+        for (kind, id, rule) in [
+            ("room", old.as_str(), json!({ "actions": ["notify"] })),
+            (
+                "override",
+                &old,
+                json!({ "actions": [], "conditions": [
+                { "kind": "event_match", "key": "room_id", "pattern": old }] }),
+            ),
+            (
+                "override",
+                "another",
+                json!({ "actions": [], "conditions": [] }),
+            ),
+        ] {
+            let at = path(&["pushrules", "global", kind, id]);
+            user.put(&at, rule).await.ok("PSH-05");
+        }
+    }
+    let tokens = (alice.sync_token().await, bob.sync_token().await);
+    let new = upgrade(&alice, &old, json!({ "new_version": "11" })).await;
+    bob.join(&new).await;
+    for (user, since) in [(&alice, tokens.0), (&bob, tokens.1)] {
+        user.sync_until(&since, |answer| has_rules(answer, &new))
+            .await;
+        let tags = path(&["user", &user.user_id, "rooms", &new, "tags"]);
+        let tags = user.get(&tags).await.ok("ACC-03");
+        let order = &tags["tags"]["m.favourite"]["order"];
+        assert_eq!(order, 0.25, "MOD-09: tags: {tags}");
+        let at = user.account_data_path("m.direct");
+        let expected = json!({ (alice.user_id.clone()): [old, "!other:x", new],
+            "@x:x": ["!other:x"] });
+        let rule = path(&["pushrules", "global", "override", &new]);
+        let rule = user.get(&rule).await.ok("MOD-09: push rules");
+        assert_eq!(rule["conditions"][0]["pattern"], new, "MOD-09: {rule}");
+        assert_eq!(rule["enabled"], true, "MOD-09: {rule}");
+        let of_room = path(&["pushrules", "global", "room", &new]);
+        user.get(&of_room)
+            .await
+            .ok("MOD-09: push rules of the room");
+        let direct = user.get(&at).await.ok("ACC-01");
+        assert_eq!(direct, expected, "MOD-09: direct chats");
+    }
+
+    // Whoever claims to replace a room that says nothing of it gets nothing.
+    let false_one = bob
+        .create_room(json!({ "preset": "public_chat",
+            "creation_content": { "predecessor": { "room_id": old, "event_id": "$x" } } }))
+        .await;
+    let since = alice.sync_token().await;
+    alice.join(&false_one).await;
+    let tag = path(&[
+        "user",
+        &alice.user_id,
+        "rooms",
+        &false_one,
+        "tags",
+        "u.mine",
+    ]);
+    alice.put(&tag, json!({})).await.ok("ACC-03");
+    alice.sync_since(&since).await;
+    let tags = path(&["user", &alice.user_id, "rooms", &false_one, "tags"]);
+    let tags = alice.get(&tags).await.ok("ACC-03");
+    assert_eq!(
+        tags,
+        json!({ "tags": { "u.mine": {} } }),
+        "MOD-09: a false claim"
+    );
+    server.assert_no_panic();
+}

@@ -31,6 +31,7 @@ mod refresh;
 mod registration_tokens;
 mod sessions;
 mod shared_secret;
+mod successors;
 mod tags;
 pub mod transactions;
 mod users;

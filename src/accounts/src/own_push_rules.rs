@@ -234,6 +234,36 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// Makes the user's own rules about one room for another one too: those whose id names the room.
+    pub(crate) async fn copy_push_rules(
+        &self,
+        user: UserNum,
+        (from, to): (String, String),
+    ) -> Result<(), AccountError> {
+        self.change_push_rules(user, move |changes| {
+            for own in changes.own.values_mut() {
+                let about = own
+                    .iter()
+                    .filter_map(|rule| about_other_room(rule, &from, &to));
+                for rule in about.collect::<Vec<_>>() {
+                    if id_of(&rule).is_some_and(|id| position(own, id).is_none()) {
+                        own.push(rule);
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// A rule whose id names one room as it is about another.
+fn about_other_room(rule: &Value, from: &str, to: &str) -> Option<Value> {
+    id_of(rule).filter(|id| id.contains(from))?;
+    serde_json::from_str(&rule.to_string().replace(from, to)).ok()
+}
+
 /// A rule that is changed.
 enum Rule<'a> {
     Own(&'a mut Value),

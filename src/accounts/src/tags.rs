@@ -87,6 +87,26 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// Puts the tags of one room on another that has none, nor had any.
+    pub(crate) async fn copy_tags(
+        &self,
+        user: UserNum,
+        (from, to): (RoomNum, RoomNum),
+    ) -> Result<(), AccountError> {
+        self.inner
+            .change(Op::UserData, vec![Lock::User(user)], move |change| {
+                let tagged = Tagged::read(&change.view, user, from)?;
+                let key = (user, to, Tail::from(TAG_TYPE));
+                if tagged.tags.is_empty() || change.view.has(&schema::ACCOUNT_DATA, &key)? {
+                    return Ok(());
+                }
+                tagged.write(change, user, to)
+            })
+            .await
+    }
+}
+
 fn check(tag: &str, about: &Map<String, Value>) -> Result<(), AccountError> {
     if tag.is_empty() {
         return Err(AccountError::Invalid("the tag is empty"));

@@ -18,6 +18,8 @@ pub(crate) fn room_error(error: RoomError) -> ApiError {
         error @ RoomError::NotForGuests => {
             ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, error.to_string())
         }
+        error @ RoomError::NotBanned => ApiError::new(ErrCode::M_BAD_STATE, error.to_string())
+            .with_status(http::StatusCode::FORBIDDEN),
         error @ RoomError::InviteBlocked => {
             ApiError::new(ErrCode::M_INVITE_BLOCKED, error.to_string())
         }

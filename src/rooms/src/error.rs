@@ -24,6 +24,9 @@ pub enum RoomError {
     /// The user is a guest, and the room does not let guests in.
     #[error("the room does not let guests in")]
     NotForGuests,
+    /// A ban is to end that there is not.
+    #[error("the user is not banned")]
+    NotBanned,
     /// The user does not want to be invited.
     #[error("the user does not accept invites")]
     InviteBlocked,

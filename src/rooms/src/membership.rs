@@ -50,7 +50,8 @@ impl Rooms {
     ///
     /// # Errors
     /// [`RoomError::Forbidden`] when the room's state does not allow it; for a leave,
-    /// [`RoomError::UnknownRoom`] when the user has nothing to do with the room.
+    /// [`RoomError::UnknownRoom`] when the user has nothing to do with the room; for an unban,
+    /// [`RoomError::NotBanned`].
     pub async fn change_membership(
         &self,
         room: RoomNum,
@@ -151,7 +152,7 @@ fn next_membership(
         | (Action::Unban, Some(Membership::Ban)) => Membership::Leave,
         (Action::Kick, _) => return forbidden("the user is not in the room"),
         (Action::Ban, _) => Membership::Ban,
-        (Action::Unban, _) => return forbidden("the user is not banned"),
+        (Action::Unban, _) => return Err(RoomError::NotBanned),
     };
     Ok(Some(next))
 }

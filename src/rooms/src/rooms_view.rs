@@ -12,8 +12,8 @@ use heliograph_core::{
 use heliograph_tables::{
     Direction, View,
     schema::{
-        EVENT_IDS, LIVE_EVENTS, LiveEvent, ROOM_HEADS, RoomHead, StateRoot, TIMELINE, USER_ROOMS,
-        UserRoom,
+        EVENT_IDS, LIVE_EVENTS, LiveEvent, ROOM_HEADS, ROOMS, RoomHead, StateRoot, TIMELINE,
+        USER_ROOMS, UserRoom,
     },
 };
 use ruma_common::{EventId, OwnedRoomId, RoomId};
@@ -95,6 +95,11 @@ impl<'a> RoomsView<'a> {
     /// A room's version.
     pub fn version(&self, room: RoomNum) -> Result<RoomVersion, RoomError> {
         self.inner.events.version(self.view, room)
+    }
+
+    /// Who sent a room's create event.
+    pub(crate) fn creator(&self, room: RoomNum) -> Result<Option<UserNum>, RoomError> {
+        Ok(self.view.get(&ROOMS, &room)?.map(|info| info.creator))
     }
 
     /// Where a room stands now.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use heliograph_core::{
-    ids::RoomNum,
+    ids::{RoomNum, UserNum},
     json::{Numbers, Value, parse},
     pdu::Pdu,
     room_version::RoomVersion,
@@ -16,9 +16,11 @@ use heliograph_tables::{
     schema::{ALIASES, Alias, PUBLISHED_ROOMS, ROOM_ALIASES},
 };
 use ruma_common::{OwnedRoomId, OwnedUserId};
+use serde::Deserialize;
 
 use crate::{
-    InitialState, NewRoom, Preset, RoomError, Rooms, RoomsView, Sender, aliases, work::RoomWork,
+    InitialState, NewRoom, Preset, RoomError, Rooms, RoomsView, Sender, aliases, summary::text_of,
+    work::RoomWork,
 };
 
 /// State that goes with the room, as it stands, in the order in which it is set.
@@ -194,6 +196,45 @@ impl RoomsView<'_> {
             published: false,
             creator_profile: upgrade.profile,
         })
+    }
+
+    /// The room that a room replaces for a user: the one that its create event names, if that one
+    /// says the same, or the user made the new one.
+    pub fn replaced_for(&self, user: UserNum, room: RoomNum) -> Result<Option<RoomNum>, RoomError> {
+        let Some(old) = self.named_predecessor(room)? else {
+            return Ok(None);
+        };
+        if self.creator(room)? == Some(user) {
+            return Ok(Some(old));
+        }
+        let state = self.head(old)?.state;
+        let tombstone = self.state(old).pdu(state, "m.room.tombstone", "")?;
+        let replacement = text_of(tombstone.as_deref(), "replacement_room");
+        let id = self.room_id(room)?;
+        Ok((replacement.as_deref() == Some(id.as_str())).then_some(old))
+    }
+
+    /// The room that a create event names as its predecessor, if it is known here.
+    fn named_predecessor(&self, room: RoomNum) -> Result<Option<RoomNum>, RoomError> {
+        #[derive(Deserialize)]
+        struct Created {
+            predecessor: Predecessor,
+        }
+        #[derive(Deserialize)]
+        struct Predecessor {
+            room_id: OwnedRoomId,
+        }
+        let state = self.head(room)?.state;
+        let create = self.state(room).pdu(state, "m.room.create", "")?;
+        let named = create.and_then(|pdu| serde_json::from_str(pdu.content_json()).ok());
+        let Some(Created { predecessor }) = named else {
+            return Ok(None);
+        };
+        match self.find(&predecessor.room_id) {
+            Ok(old) if old != room => Ok(Some(old)),
+            Ok(_) | Err(RoomError::UnknownRoom) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the new room's create event says of the old one. Where it names the room that it

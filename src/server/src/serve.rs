@@ -32,10 +32,10 @@ use crate::{
     control::{self, Control, Socket},
     departures::DepartureWorker,
     follower::Follower,
-    guests::GuestWorker,
     pages::{self, Pages},
     presence::PresenceNotifier,
     profiles::ProfileWorker,
+    room_follower::RoomFollower,
     settings, telemetry,
     workers::{MetricsUpkeep, Notifier, TypingNotifier},
 };
@@ -300,12 +300,12 @@ fn start_workers(
     let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);
     let (accounts, rooms) = (Arc::clone(&domain.accounts), domain.rooms.clone());
     let (pool, published) = (domain.pool.clone(), domain.database.published());
-    let make = move || GuestWorker {
+    let make = move || RoomFollower {
         store: Arc::clone(&store),
         accounts: Arc::clone(&accounts),
         rooms: rooms.clone(),
         pool: pool.clone(),
-        log: Follower::new(GuestWorker::NAME, Arc::clone(&store), published.clone()),
+        log: Follower::new(RoomFollower::NAME, Arc::clone(&store), published.clone()),
     };
     runner.start(make).map_err(Failure::other)?;
     let store: Arc<dyn Store> = Arc::<Database>::clone(&domain.database);
