@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfError, Federation, Limits, Listener, Logging, Metrics, Presence, Profiles, RateLimits,
-    Registration, Rooms, Server, Sessions, Storage, Support, Sync, Tls,
+    ConfError, Federation, Limits, Listener, Logging, Metrics, Policy, Presence, Profiles,
+    RateLimits, Registration, Rooms, Server, Sessions, Storage, Support, Sync, Tls,
     introspect::keys_of,
     load::{Sources, read},
 };
@@ -59,6 +59,7 @@ pub(crate) fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
         ("tls", keys_of::<Tls>()),
         ("storage", keys_of::<Storage>()),
         ("registration", keys_of::<Registration>()),
+        ("registration.policies", keys_of::<Policy>()),
         ("sessions", keys_of::<Sessions>()),
         ("profiles", keys_of::<Profiles>()),
         ("support", keys_of::<Support>()),
@@ -187,6 +188,9 @@ impl Config {
             let message = "contradicts registration.token: nobody would be asked for it";
             return Some(("registration.open_to_everyone", message.to_owned()));
         }
+        if let Some(problem) = self.check_policies() {
+            return Some(problem);
+        }
         let sessions = &self.sessions;
         let lifetimes = [
             (
@@ -209,6 +213,28 @@ impl Config {
         }
         (self.rate_limits.max_keys < 2)
             .then(|| ("rate_limits.max_keys", "is at least 2".to_owned()))
+    }
+
+    fn check_policies(&self) -> Option<Problem> {
+        let policies = &self.registration.policies;
+        let key = "registration.policies";
+        for policy in policies {
+            let is_url = policy.url.starts_with("https://") || policy.url.starts_with("http://");
+            if !is_url {
+                let message = format!("{:?} does not begin with https://", policy.url);
+                return Some((key, message));
+            }
+            let texts = [&policy.id, &policy.version, &policy.language, &policy.name];
+            if texts.iter().any(|text| text.is_empty()) || policy.language == "version" {
+                let message = "each needs an id, a version, a language and a name";
+                return Some((key, message.to_owned()));
+            }
+            let mut same = policies.iter().filter(|other| other.id == policy.id);
+            if same.any(|other| other.version != policy.version) {
+                return Some((key, format!("{:?} has two versions", policy.id)));
+            }
+        }
+        None
     }
 
     fn check_support(&self) -> Option<Problem> {

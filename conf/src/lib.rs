@@ -22,7 +22,7 @@ mod values;
 pub use config::Config;
 pub use error::{ConfError, Place};
 pub use sections::{
-    access::{Profiles, RateLimits, Registration, Sessions, Support},
+    access::{Policy, Profiles, RateLimits, Registration, Sessions, Support},
     data::{Durability, Federation, Rooms, Storage, Sync},
     network::{Limits, Listener, LogFormat, Logging, Metrics, Server, Tls},
     users::Presence,

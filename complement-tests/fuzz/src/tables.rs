@@ -96,6 +96,7 @@ pub(crate) const ALL: &[Rows] = tables![
     ACCOUNT_DATA_BYTES,
     FILTERS,
     FILTER_NUMS,
+    ACCEPTED_POLICIES,
     // Tokens.
     ACCESS_TOKENS,
     DEVICE_TOKENS,

@@ -42,6 +42,7 @@ mod standards;
 mod support;
 mod sync;
 mod tags;
+mod terms;
 mod timestamps;
 mod transport;
 mod upgrades;

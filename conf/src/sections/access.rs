@@ -6,6 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Period, RateLimit, Secret};
 
+/// A document that whoever registers is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Policy {
+    /// What this server calls the policy; the same for the document in other languages.
+    pub id: String,
+    /// The version, as it is recorded of those who accept it.
+    pub version: String,
+    /// The language.
+    pub language: String,
+    /// What people are shown.
+    pub name: String,
+    /// Where people read it.
+    pub url: String,
+}
+
 /// Who may make an account. The command `heliograph user create` always can.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
@@ -22,6 +37,9 @@ pub struct Registration {
     pub token_file: Option<PathBuf>,
     /// Registration without a token, for anybody who can reach the server. Spammers will.
     pub open_to_everyone: bool,
+    /// Policies that whoever registers must accept. For example: `[{ id = "terms", version = "1.0",
+    /// language = "en", name = "Terms of Service", url = "https://example.org/terms.html" }]`.
+    pub policies: Vec<Policy>,
     /// Whether people can come in as guests, without an account: to read what everybody may read, and
     /// to talk in rooms that let guests in.
     pub guests: bool,

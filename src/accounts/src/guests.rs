@@ -6,7 +6,7 @@ use heliograph_core::ids::UserNum;
 use heliograph_tables::{Op, StoreError, View, schema};
 
 use crate::{
-    AccountError, Accounts, Registered, Registration, devices, localpart, locks::Lock,
+    AccountError, Accounts, Registered, Registration, devices, localpart, locks::Lock, policies,
     registration_tokens, sessions,
 };
 
@@ -58,6 +58,7 @@ impl Accounts {
             None => None,
         };
         let (token, device) = (registration.registration_token, registration.device);
+        let accepted = registration.accepted_policies;
         let mut locks = vec![Lock::User(guest)];
         locks.extend(token.as_deref().map(|token| Lock::Token(token.into())));
         let session = inner
@@ -71,6 +72,7 @@ impl Accounts {
                 }
                 account.guest = false;
                 account.password = password;
+                policies::accept(change, guest, &accepted);
                 sessions::revoke_cached(change, guest)?;
                 let session = match device {
                     Some(device) => Some(devices::log_in(change, guest, &mut account, device)?),

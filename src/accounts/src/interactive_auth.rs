@@ -34,6 +34,8 @@ pub enum Stage {
     RegistrationToken,
     /// `m.login.password`
     Password,
+    /// `m.login.terms`: whoever does it accepts the policies that they were told.
+    Terms,
 }
 
 impl Stage {
@@ -43,14 +45,19 @@ impl Stage {
             Self::Dummy => "m.login.dummy",
             Self::RegistrationToken => "m.login.registration_token",
             Self::Password => "m.login.password",
+            Self::Terms => "m.login.terms",
         }
     }
 
     /// The stage with the spec's name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Dummy, Self::RegistrationToken, Self::Password]
-            .into_iter()
-            .find(|stage| stage.as_str() == name)
+        let all = [
+            Self::Dummy,
+            Self::RegistrationToken,
+            Self::Password,
+            Self::Terms,
+        ];
+        all.into_iter().find(|stage| stage.as_str() == name)
     }
 }
 
@@ -302,7 +309,7 @@ impl Inner {
             return Ok(Err(failure));
         }
         let token = match stage {
-            Stage::Dummy => None,
+            Stage::Dummy | Stage::Terms => None,
             Stage::RegistrationToken => {
                 let Some(token) = &auth.token else {
                     return Ok(Err(StageFailure::Incomplete));

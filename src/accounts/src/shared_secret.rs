@@ -140,6 +140,7 @@ impl Accounts {
             guest: false,
             displayname: request.displayname,
             registration_token: None,
+            accepted_policies: Vec::new(),
             device: request.device,
         })
         .await

@@ -15,9 +15,9 @@ use heliograph_work::RandomSourceExt as _;
 use ruma_common::OwnedUserId;
 
 use crate::{
-    AccountError, Accounts, Inner, NewDevice, Session, account_data, bcrypt_hashes, change::Change,
-    departures, devices, filters, localpart, locks::Lock, passwords, profiles, registration_tokens,
-    sessions,
+    AccountError, Accounts, Inner, NewDevice, PolicyVersion, Session, account_data, bcrypt_hashes,
+    change::Change, departures, devices, filters, localpart, locks::Lock, passwords, policies,
+    profiles, registration_tokens, sessions,
 };
 
 /// Digits of a generated localpart.
@@ -46,6 +46,8 @@ pub struct Registration {
     pub displayname: Option<String>,
     /// The registration token that lets the user in, whose uses are counted.
     pub registration_token: Option<String>,
+    /// The policies that the user has accepted.
+    pub accepted_policies: Vec<PolicyVersion>,
     /// The device to log in; none with `inhibit_login`.
     pub device: Option<NewDevice>,
 }
@@ -408,6 +410,7 @@ fn make_account(
         Some(device) => Some(devices::log_in(change, user, &mut account, device)?),
         None => None,
     };
+    policies::accept(change, user, &registration.accepted_policies);
     change.batch.put(&schema::ACCOUNTS, &user, &account);
     Ok(session)
 }

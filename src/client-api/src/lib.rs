@@ -40,6 +40,21 @@ pub enum RegistrationRule {
     Open,
 }
 
+/// A document of a policy that whoever registers accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Which policy; one may have documents in several languages.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// The language of the document.
+    pub language: String,
+    /// What the document is called.
+    pub name: String,
+    /// Where the document is.
+    pub url: String,
+}
+
 /// What this API is told by the configuration.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
@@ -51,6 +66,8 @@ pub struct ClientSettings {
     pub default_room_version: RoomVersion,
     /// Who may make an account.
     pub registration: RegistrationRule,
+    /// The policies that whoever registers accepts.
+    pub policies: Vec<Policy>,
     /// Whether people can look around as guests.
     pub guests: bool,
     /// Whether a client can log another one in by a token.

@@ -19,6 +19,8 @@ pub(crate) struct Operation<'a> {
     pub(crate) user: Option<UserNum>,
     /// The ways to authenticate.
     pub(crate) flows: Vec<Vec<Stage>>,
+    /// What clients are told for stages that need it, by the stage.
+    pub(crate) params: Map<String, Value>,
 }
 
 impl<'a> Operation<'a> {
@@ -28,6 +30,7 @@ impl<'a> Operation<'a> {
             name,
             user: Some(user),
             flows: vec![vec![Stage::Password]],
+            params: Map::new(),
         }
     }
 
@@ -55,13 +58,13 @@ impl<'a> Operation<'a> {
             .map_err(account_error)?
         {
             Interacted::Done(completed) => Ok(completed),
-            Interacted::More(challenge) => Err(answer(&challenge)),
+            Interacted::More(challenge) => Err(answer(&challenge, self.params)),
         }
     }
 }
 
 /// The 401 that says what is to be done.
-fn answer(challenge: &Challenge) -> ApiError {
+fn answer(challenge: &Challenge, params: Map<String, Value>) -> ApiError {
     let names = |stages: &[Stage]| -> Vec<&str> { stages.iter().map(|s| s.as_str()).collect() };
     let flows: Vec<Value> = challenge
         .flows
@@ -70,7 +73,7 @@ fn answer(challenge: &Challenge) -> ApiError {
         .collect();
     let mut fields = Map::new();
     fields.insert("flows".to_owned(), Value::Array(flows));
-    fields.insert("params".to_owned(), json!({}));
+    fields.insert("params".to_owned(), Value::Object(params));
     fields.insert(
         "session".to_owned(),
         Value::from(challenge.session.as_str()),

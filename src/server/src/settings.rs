@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, path::PathBuf};
 
 use heliograph_accounts::HashCost;
-use heliograph_client_api::{ClientSettings, Contact, RegistrationRule, Role, Support};
+use heliograph_client_api::{ClientSettings, Contact, Policy, RegistrationRule, Role, Support};
 use heliograph_conf::{ByteSize, Config, Durability, Period, RateLimit};
 use heliograph_core::room_version::RoomVersion;
 use heliograph_http::{ClassLimits, Rate, RateLimitSettings};
@@ -140,10 +140,22 @@ pub(crate) fn client(config: &Config) -> ClientSettings {
             (true, true) => RegistrationRule::Open,
             (true, false) => RegistrationRule::ByToken,
         },
+        policies: registration.policies.iter().map(policy).collect(),
         guests: registration.guests,
         login_tokens: config.sessions.login_tokens,
         fixed_profile_fields: config.profiles.fixed_fields.clone(),
         support: support(&config.support),
+    }
+}
+
+/// A policy as clients are told it.
+fn policy(policy: &heliograph_conf::Policy) -> Policy {
+    Policy {
+        id: policy.id.clone(),
+        version: policy.version.clone(),
+        language: policy.language.clone(),
+        name: policy.name.clone(),
+        url: policy.url.clone(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#fallback>
 //! <https://spec.matrix.org/v1.19/client-server-api/#login-fallback>
 //!
-//! The pages are the same for everybody: what is in the query is read by their script only. They load
+//! The pages are the same for everybody on a server: what is in the query is read by their script only. They load
 //! nothing, and run nothing but their own script.
 
 use std::sync::{Arc, LazyLock};
@@ -22,7 +22,8 @@ use http::header;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{App, errors::account_error, uia::errcode};
+use super::terms;
+use crate::{App, ClientSettings, Policy, errors::account_error, uia::errcode};
 
 const STYLE: &str = include_str!("fallback/style.css");
 const STAGE_SCRIPT: &str = include_str!("fallback/stage.js");
@@ -88,13 +89,13 @@ impl Page {
         Self { html, policy }
     }
 
-    fn response(&'static self) -> Response {
+    fn response(&self) -> Response {
         let headers = [
             (header::CONTENT_SECURITY_POLICY, self.policy.as_str()),
             (header::CACHE_CONTROL, "no-store"),
             (header::REFERRER_POLICY, "no-referrer"),
         ];
-        (headers, Html(self.html.as_str())).into_response()
+        (headers, Html(self.html.clone())).into_response()
     }
 }
 
@@ -122,8 +123,18 @@ struct SessionParams {
     session: String,
 }
 
+/// The page of the stage that accepts the policies of this server.
+fn terms_page(policies: &[Policy]) -> Page {
+    let fields = format!(
+        "{}<label><input type=\"checkbox\" required> I have read these, and accept them</label>",
+        terms::links(policies)
+    );
+    Page::new("Terms", &fields, STAGE_SCRIPT)
+}
+
 /// The page of a stage.
 async fn stage_page(
+    State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<StagePath>,
     Params(SessionParams { session }): Params<SessionParams>,
 ) -> Result<Response, ApiError> {
@@ -131,11 +142,12 @@ async fn stage_page(
         return Err(ApiError::missing_param("session"));
     }
     let page = match path.stage()? {
-        Stage::Dummy => &DUMMY_PAGE,
-        Stage::RegistrationToken => &REGISTRATION_TOKEN_PAGE,
-        Stage::Password => &PASSWORD_PAGE,
+        Stage::Dummy => DUMMY_PAGE.response(),
+        Stage::RegistrationToken => REGISTRATION_TOKEN_PAGE.response(),
+        Stage::Password => PASSWORD_PAGE.response(),
+        Stage::Terms => terms_page(&settings.policies).response(),
     };
-    Ok(page.response())
+    Ok(page)
 }
 
 /// What was filled in. It has no `Debug`, for the secrets in it.

@@ -16,6 +16,7 @@ mod refresh;
 mod register;
 mod shared_secret;
 mod tags;
+mod terms;
 mod whoami;
 
 use heliograph_http::{ApiError, DeviceIdentity, RouteTable};

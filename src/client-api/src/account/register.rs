@@ -14,7 +14,7 @@ use heliograph_http::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::login::session_json;
+use super::{login::session_json, terms};
 use crate::{App, ClientSettings, RegistrationRule, errors::account_error, uia::Operation};
 
 pub(super) fn routes() -> RouteTable<App> {
@@ -76,11 +76,15 @@ impl RegisterBody {
 
 /// The ways to authenticate a registration, if it is open.
 fn flows(settings: &ClientSettings) -> Result<Vec<Vec<Stage>>, ApiError> {
-    match settings.registration {
-        RegistrationRule::Closed => Err(ApiError::forbidden("Registration is closed")),
-        RegistrationRule::ByToken => Ok(vec![vec![Stage::RegistrationToken]]),
-        RegistrationRule::Open => Ok(vec![vec![Stage::Dummy]]),
-    }
+    let has_terms = !settings.policies.is_empty();
+    let flow = match settings.registration {
+        RegistrationRule::Closed => return Err(ApiError::forbidden("Registration is closed")),
+        RegistrationRule::ByToken if has_terms => vec![Stage::RegistrationToken, Stage::Terms],
+        RegistrationRule::ByToken => vec![Stage::RegistrationToken],
+        RegistrationRule::Open if has_terms => vec![Stage::Terms],
+        RegistrationRule::Open => vec![Stage::Dummy],
+    };
+    Ok(vec![flow])
 }
 
 /// Makes an account.
@@ -107,6 +111,7 @@ async fn register(
         name: "POST /register",
         user: None,
         flows,
+        params: terms::params(&settings.policies),
     };
     let completed = operation.authenticate(&accounts, body).await?;
     let wanted = read(&completed.parameters)?;
@@ -120,6 +125,7 @@ async fn register(
         localpart: wanted.username,
         password: wanted.password,
         registration_token: completed.registration_token,
+        accepted_policies: terms::versions(&settings.policies),
         device: (!wanted.inhibit_login).then_some(device),
         ..Registration::default()
     };

@@ -8,6 +8,7 @@ mod event_rows;
 mod meta;
 mod names;
 mod passwords;
+mod policies;
 mod relations;
 mod rooms;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use event_rows::*;
 pub use meta::*;
 pub use names::*;
 pub use passwords::*;
+pub use policies::*;
 pub use relations::*;
 pub use rooms::*;
 pub use tokens::*;
@@ -45,6 +47,7 @@ pub const ALL: &[&[&dyn AnyTable]] = &[
     USER_TABLES,
     ACCOUNT_TABLES,
     TOKEN_TABLES,
+    POLICY_TABLES,
 ];
 
 /// The table with a prefix.
