@@ -211,6 +211,11 @@ impl Config {
                 return Some((key, "is no time at all".to_owned()));
             }
         }
+        let mut exempt = self.rate_limits.exempt_users.iter();
+        if let Some(user) = exempt.find(|user| !(user.starts_with('@') && user.contains(':'))) {
+            let message = format!("{user:?} is not a user id");
+            return Some(("rate_limits.exempt_users", message));
+        }
         (self.rate_limits.max_keys < 2)
             .then(|| ("rate_limits.max_keys", "is at least 2".to_owned()))
     }

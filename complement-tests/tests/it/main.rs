@@ -32,6 +32,7 @@ mod presence;
 mod privacy;
 mod profiles;
 mod push_rules;
+mod quotas;
 mod refresh;
 mod relations;
 mod room_versions;

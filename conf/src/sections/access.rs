@@ -1,6 +1,6 @@
 //! Sections about who may come in, and how often.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,8 @@ pub struct Sessions {
     /// Example: `"90 d"`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token_lifetime: Option<Period>,
+    /// Sessions of one user, at most; whoever has so many has to log out of one.
+    pub max_per_user: NonZeroU32,
     /// Whether a client can log another one in, for instance by a code that the other one scans. Its
     /// user is asked for the password.
     pub login_tokens: bool,
@@ -83,6 +85,7 @@ impl Default for Sessions {
         Self {
             access_token_lifetime: Period(Duration::from_mins(5)),
             refresh_token_lifetime: None,
+            max_per_user: NonZeroU32::new(5000).unwrap_or(NonZeroU32::MIN),
             login_tokens: false,
             login_token_lifetime: Period(Duration::from_mins(2)),
         }
@@ -137,6 +140,12 @@ pub struct RateLimits {
     pub login_per_address: RateLimit,
     /// The same, for one user.
     pub login_per_user: RateLimit,
+    /// Logins that fail, for one user name, from wherever they come. Whoever is refused has to wait,
+    /// with the right password too.
+    pub failed_logins_per_account: RateLimit,
+    /// Users, by their ids, to whom no limit for one user applies: bots, bridges. Limits for one
+    /// address apply to them. For example: `["@bot:example.org"]`.
+    pub exempt_users: Vec<String>,
     /// Making accounts, for one address.
     pub registration_per_address: RateLimit,
     /// Sending events, for one user.
@@ -164,6 +173,8 @@ impl Default for RateLimits {
             max_keys: 100_000,
             login_per_address: RateLimit::limited(10, 20),
             login_per_user: RateLimit::limited(5, 10),
+            failed_logins_per_account: RateLimit::limited(5, 30),
+            exempt_users: Vec::new(),
             registration_per_address: RateLimit::limited(3, 10),
             send_per_user: RateLimit::limited(300, 60),
             send_per_address: RateLimit::limited(3000, 600),

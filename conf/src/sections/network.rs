@@ -89,7 +89,7 @@ pub struct Tls {
     pub key: Option<PathBuf>,
 }
 
-/// Bounds on what one request may ask.
+/// Bounds on what one request may ask, and on what one user may have.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Limits {
@@ -102,6 +102,15 @@ pub struct Limits {
     pub password_memory: ByteSize,
     /// Passwords that wait to be hashed or checked, two at once, before more are refused.
     pub password_queue: usize,
+    /// Rooms that one user may be joined to. Without a value, any number.
+    /// Example: `1000`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_joined_rooms: Option<NonZeroU32>,
+    /// A page that says what users can do who are at a limit of their account. Without one, they are
+    /// told whom [support] names.
+    /// Example: `"https://example.org/limits"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub info_uri: Option<String>,
 }
 
 impl Default for Limits {
@@ -111,6 +120,8 @@ impl Default for Limits {
             body_timeout: Period(Duration::from_mins(1)),
             password_memory: ByteSize::mib(19),
             password_queue: 64,
+            max_joined_rooms: None,
+            info_uri: None,
         }
     }
 }

@@ -24,9 +24,6 @@ pub const MAX_DEVICE_ID_BYTES: usize = 255;
 /// Characters of a device's display name, at most.
 pub const MAX_DEVICE_NAME_CHARS: usize = 100;
 
-/// Devices of one user, at most.
-const MAX_DEVICES: u32 = 5_000;
-
 /// Letters of a generated device id.
 const GENERATED_LETTERS: usize = 10;
 
@@ -61,7 +58,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError::BadCredentials`], as late for unknown users as for wrong passwords;
-    /// [`AccountError::Deactivated`]; those of the device's id and name.
+    /// [`AccountError::Deactivated`]; [`AccountError::TooManyFailures`]; those of the device's id and
+    /// name.
     pub async fn log_in_with_password(
         &self,
         user: &str,
@@ -69,6 +67,8 @@ impl Accounts {
         device: NewDevice,
     ) -> Result<(UserNum, Session), AccountError> {
         let candidates = localpart::meant(user, &self.inner.settings.server_name);
+        let (name, failures) = (user, &self.inner.failed_logins);
+        failures.attempt(name, self.inner.clock.now_ms())?;
         let found = self
             .inner
             .read(Op::Account, move |inner, view| {
@@ -97,6 +97,7 @@ impl Accounts {
         if !right {
             return Err(AccountError::BadCredentials);
         }
+        failures.succeeded(name);
         let inner = &self.inner;
         // A hash that came from elsewhere becomes one of our own.
         let anew = match &stored {
@@ -370,7 +371,7 @@ pub(crate) fn log_in(
         sessions::end_tokens(change, user, known.0)?;
         known.0
     } else {
-        let device = open(account)?;
+        let device = open(account, change.inner.settings.max_devices)?;
         let row = Device {
             device_id: device_id.clone(),
             display_name: wanted.initial_display_name.map(String::into_boxed_str),
@@ -390,9 +391,9 @@ pub(crate) fn log_in(
 }
 
 /// Takes the next number of a user's devices.
-fn open(account: &mut Account) -> Result<DeviceNum, AccountError> {
-    if account.devices >= MAX_DEVICES {
-        return Err(AccountError::TooMany("devices"));
+fn open(account: &mut Account, most: u32) -> Result<DeviceNum, AccountError> {
+    if account.devices >= most {
+        return Err(AccountError::TooManyDevices);
     }
     let device = account.next_device;
     account.next_device = device.next().ok_or(AccountError::TooMany("devices"))?;

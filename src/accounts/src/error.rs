@@ -78,6 +78,15 @@ pub enum AccountError {
     /// The profile would be over its limit.
     #[error("the profile would become too large")]
     ProfileTooLarge,
+    /// Too many logins with this user name have failed of late.
+    #[error("too many failed logins")]
+    TooManyFailures {
+        /// When one more may be tried, milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// The user has as many devices as the configuration allows.
+    #[error("too many devices: log out on one of them first")]
+    TooManyDevices,
     /// The user has as many of these as one user can have.
     #[error("too many {0}")]
     TooMany(&'static str),

@@ -13,6 +13,7 @@ mod change;
 mod departures;
 mod devices;
 mod error;
+mod failed_logins;
 mod filters;
 mod guests;
 mod ignoring;
@@ -50,6 +51,7 @@ use ruma_common::OwnedUserId;
 pub use account_data::{AccountDataRow, MAX_CONTENT_BYTES};
 pub use devices::{DeviceInfo, MAX_DEVICE_ID_BYTES, MAX_DEVICE_NAME_CHARS, NewDevice};
 pub use error::AccountError;
+pub use failed_logins::LoginLimit;
 pub use filters::MAX_FILTER_BYTES;
 pub use guests::is_guest;
 pub use ignoring::ignored_users;
@@ -71,8 +73,8 @@ pub use shared_secret::SharedSecretRegistration;
 pub use users::{Registered, Registration, UserInfo};
 
 use crate::{
-    departures::Departures, interactive_auth::InteractiveAuth, locks::Stripes,
-    passwords::Passwords, sessions::Sessions, shared_secret::Nonces,
+    departures::Departures, failed_logins::FailedLogins, interactive_auth::InteractiveAuth,
+    locks::Stripes, passwords::Passwords, sessions::Sessions, shared_secret::Nonces,
 };
 
 /// What of this crate is configured.
@@ -108,6 +110,10 @@ pub struct Settings {
     pub last_seen_every_ms: u64,
     /// Account data of one user, in bytes.
     pub account_data_bytes: u64,
+    /// Devices of one user, at most.
+    pub max_devices: u32,
+    /// How many failed logins of one user name are allowed; any number without a value.
+    pub failed_logins: Option<LoginLimit>,
 }
 
 impl Default for Settings {
@@ -128,6 +134,8 @@ impl Default for Settings {
             login_token_life_ms: 2 * 60 * 1000,
             last_seen_every_ms: 5 * 60 * 1000,
             account_data_bytes: 32 << 20,
+            max_devices: 5_000,
+            failed_logins: None,
         }
     }
 }
@@ -171,6 +179,7 @@ pub(crate) struct Inner {
     pub(crate) stripes: Stripes,
     pub(crate) passwords: Passwords,
     pub(crate) sessions: Sessions,
+    pub(crate) failed_logins: FailedLogins,
     pub(crate) interactive_auth: InteractiveAuth,
     pub(crate) nonces: Nonces,
     pub(crate) departures: Departures,
@@ -200,6 +209,7 @@ impl Accounts {
                     settings.hash_queue,
                 ),
                 sessions: Sessions::new(settings.session_cache),
+                failed_logins: FailedLogins::new(settings.failed_logins),
                 interactive_auth: InteractiveAuth::new(settings.interactive_sessions),
                 nonces: Nonces::default(),
                 departures: Departures::default(),

@@ -8,6 +8,8 @@ use heliograph_sync::SyncError;
 use heliograph_tables::StoreError;
 use heliograph_work::PoolError;
 
+use crate::ClientSettings;
+
 /// The answer to an error of a room.
 pub(crate) fn room_error(error: RoomError) -> ApiError {
     match error {
@@ -17,6 +19,9 @@ pub(crate) fn room_error(error: RoomError) -> ApiError {
         RoomError::Forbidden(text) => ApiError::forbidden(text),
         error @ RoomError::NotForGuests => {
             ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, error.to_string())
+        }
+        error @ RoomError::TooManyRooms => {
+            ApiError::new(ErrCode::M_RESOURCE_LIMIT_EXCEEDED, error.to_string())
         }
         error @ RoomError::NotBanned => ApiError::new(ErrCode::M_BAD_STATE, error.to_string())
             .with_status(http::StatusCode::FORBIDDEN),
@@ -43,6 +48,37 @@ pub(crate) fn room_error(error: RoomError) -> ApiError {
         RoomError::Store(error) => store_error(error),
         RoomError::Busy(error) => pool_error(error),
         error @ RoomError::Inconsistent(_) => ApiError::internal(error),
+    }
+}
+
+/// The same where a limit of the user's account may have been reached, which says what can be done.
+pub(crate) fn joining_error(error: RoomError, settings: &ClientSettings) -> ApiError {
+    match error {
+        error @ RoomError::TooManyRooms => user_limit(error.to_string(), settings),
+        other => room_error(other),
+    }
+}
+
+/// The answer to an error of a login, of which the same is true.
+pub(crate) fn login_error(error: AccountError, settings: &ClientSettings) -> ApiError {
+    match error {
+        error @ AccountError::TooManyDevices => user_limit(error.to_string(), settings),
+        other => account_error(other),
+    }
+}
+
+/// A limit of the user's account, with the page about it, or, without one, with whom to ask.
+///
+/// <https://spec.matrix.org/v1.19/client-server-api/#common-error-codes>
+fn user_limit(message: String, settings: &ClientSettings) -> ApiError {
+    if let Some(uri) = &settings.limits_info_uri {
+        return ApiError::new(ErrCode::M_USER_LIMIT_EXCEEDED, message)
+            .with("info_uri", uri.as_str());
+    }
+    let error = ApiError::new(ErrCode::M_RESOURCE_LIMIT_EXCEEDED, message);
+    match settings.support.admin_contact() {
+        Some(contact) => error.with("admin_contact", contact),
+        None => error,
     }
 }
 
@@ -115,6 +151,12 @@ pub(crate) fn account_error(error: AccountError) -> ApiError {
         }
         error @ AccountError::ProfileTooLarge => {
             ApiError::new(ErrCode::M_PROFILE_TOO_LARGE, error.to_string())
+        }
+        AccountError::TooManyFailures { retry_after_ms } => {
+            ApiError::limit_exceeded(std::time::Duration::from_millis(retry_after_ms))
+        }
+        error @ AccountError::TooManyDevices => {
+            ApiError::new(ErrCode::M_RESOURCE_LIMIT_EXCEEDED, error.to_string())
         }
         error @ AccountError::TooMany(_) => {
             ApiError::new(ErrCode::M_LIMIT_EXCEEDED, error.to_string())

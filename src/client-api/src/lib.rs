@@ -66,6 +66,8 @@ pub struct ClientSettings {
     pub default_room_version: RoomVersion,
     /// Who may make an account.
     pub registration: RegistrationRule,
+    /// A page about the limits of accounts.
+    pub limits_info_uri: Option<String>,
     /// The policies that whoever registers accepts.
     pub policies: Vec<Policy>,
     /// Whether people can look around as guests.

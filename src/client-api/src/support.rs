@@ -21,6 +21,25 @@ pub struct Support {
     pub support_page: Option<String>,
 }
 
+impl Support {
+    /// How whoever administers this server is reached, as a URI.
+    pub(crate) fn admin_contact(&self) -> Option<String> {
+        let mut admins = self
+            .contacts
+            .iter()
+            .filter(|contact| contact.role == Role::Admin);
+        let of_admin = admins.next().and_then(|admin| {
+            let mail = admin
+                .email_address
+                .as_ref()
+                .map(|mail| format!("mailto:{mail}"));
+            let id = admin.matrix_id.as_ref();
+            mail.or_else(|| id.map(|id| format!("https://matrix.to/#/{id}")))
+        });
+        of_admin.or_else(|| self.support_page.clone())
+    }
+}
+
 /// Somebody who can be reached, in at least one of the two ways.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Contact {

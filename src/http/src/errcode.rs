@@ -62,6 +62,8 @@ codes! {
     M_LIMIT_EXCEEDED = TOO_MANY_REQUESTS;
     /// A limit of the installation is reached.
     M_RESOURCE_LIMIT_EXCEEDED = FORBIDDEN;
+    /// A limit of the user's account is reached.
+    M_USER_LIMIT_EXCEEDED = FORBIDDEN;
     /// The server does not know this endpoint, or not with this method.
     M_UNRECOGNIZED = NOT_FOUND;
     /// Something that has no code of its own.

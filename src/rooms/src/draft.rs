@@ -56,6 +56,7 @@ impl RoomWork<'_> {
         self.check_current(&pdu)?;
         self.check_guest(&pdu)?;
         self.check_invite(&pdu)?;
+        self.check_quota(&pdu)?;
         self.check_relation(&pdu)?;
         let pdu = Arc::new(pdu);
         let new = NewEvent {

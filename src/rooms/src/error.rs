@@ -24,6 +24,9 @@ pub enum RoomError {
     /// The user is a guest, and the room does not let guests in.
     #[error("the room does not let guests in")]
     NotForGuests,
+    /// The user is in as many rooms as the configuration allows.
+    #[error("you are in too many rooms: leave one of them first")]
+    TooManyRooms,
     /// A ban is to end that there is not.
     #[error("the user is not banned")]
     NotBanned,

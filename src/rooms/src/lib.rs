@@ -26,6 +26,7 @@ mod loading;
 mod membership;
 mod presence;
 mod profiles;
+mod quotas;
 mod reading;
 mod receipts;
 mod redactions;
@@ -97,6 +98,8 @@ pub struct Settings {
     pub node_cache: usize,
     /// How presence is kept.
     pub presence: PresenceSettings,
+    /// Rooms that one user may be joined to; any number without a value.
+    pub max_joined_rooms: Option<u32>,
 }
 
 /// What the crate is built from.
@@ -140,6 +143,7 @@ pub(crate) struct Inner {
     ephemeral: Sequence,
     pub(crate) names: Names,
     pub(crate) directory: Directory,
+    pub(crate) max_joined_rooms: Option<u32>,
     /// The time that the last create event was given, milliseconds since the Unix epoch.
     pub(crate) last_create_ms: AtomicU64,
 }
@@ -176,6 +180,7 @@ impl Rooms {
                 ephemeral,
                 directory: Directory::default(),
                 names: Names::new(Line::new(Overlay::default())),
+                max_joined_rooms: settings.max_joined_rooms,
                 last_create_ms: AtomicU64::new(0),
             }),
         }

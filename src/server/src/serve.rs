@@ -155,7 +155,10 @@ fn router(config: &Config, domain: &Domain, workers: &Arc<Runner>) -> Result<Rou
         },
     };
     let gate = Gate {
-        authenticate: Arc::new(Authenticator(Arc::clone(&domain.accounts))),
+        authenticate: Arc::new(Authenticator {
+            accounts: Arc::clone(&domain.accounts),
+            exempt_users: settings::exempt_users(config),
+        }),
         rate_limits: Arc::new(RateLimits::new(&settings::rate_limits(config))),
         body: BodySettings {
             max_bytes: config.limits.max_body.bytes(),

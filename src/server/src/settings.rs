@@ -1,8 +1,8 @@
 //! The configuration as each crate's own settings.
 
-use std::{num::NonZeroU32, path::PathBuf};
+use std::{collections::HashSet, num::NonZeroU32, path::PathBuf};
 
-use heliograph_accounts::HashCost;
+use heliograph_accounts::{HashCost, LoginLimit};
 use heliograph_client_api::{ClientSettings, Contact, Policy, RegistrationRule, Role, Support};
 use heliograph_conf::{ByteSize, Config, Durability, Period, RateLimit};
 use heliograph_core::room_version::RoomVersion;
@@ -91,6 +91,13 @@ pub(crate) fn accounts(config: &Config) -> heliograph_accounts::Settings {
         access_token_life_ms: milliseconds(config.sessions.access_token_lifetime),
         refresh_token_life_ms: config.sessions.refresh_token_lifetime.map(milliseconds),
         login_token_life_ms: milliseconds(config.sessions.login_token_lifetime),
+        max_devices: config.sessions.max_per_user.get(),
+        failed_logins: match config.rate_limits.failed_logins_per_account {
+            RateLimit::Limited { per_minute, burst } if config.rate_limits.enabled => {
+                Some(LoginLimit { per_minute, burst })
+            }
+            _ => None,
+        },
         ..heliograph_accounts::Settings::default()
     }
 }
@@ -102,6 +109,7 @@ pub(crate) fn rooms(config: &Config) -> heliograph_rooms::Settings {
         client_event_cache: entries(config.storage.event_cache, EVENT_BYTES * 2),
         node_cache: entries(config.storage.state_cache, NODE_BYTES),
         presence: presence(&config.presence),
+        max_joined_rooms: config.limits.max_joined_rooms.map(NonZeroU32::get),
     }
 }
 
@@ -140,6 +148,7 @@ pub(crate) fn client(config: &Config) -> ClientSettings {
             (true, true) => RegistrationRule::Open,
             (true, false) => RegistrationRule::ByToken,
         },
+        limits_info_uri: config.limits.info_uri.clone(),
         policies: registration.policies.iter().map(policy).collect(),
         guests: registration.guests,
         login_tokens: config.sessions.login_tokens,
@@ -180,6 +189,11 @@ fn support(support: &heliograph_conf::Support) -> Support {
         contacts: admin.into_iter().chain(security).collect(),
         support_page: support.page.clone(),
     }
+}
+
+/// The users to whom limits by user do not apply.
+pub(crate) fn exempt_users(config: &Config) -> HashSet<String> {
+    config.rate_limits.exempt_users.iter().cloned().collect()
 }
 
 /// How often may be asked.

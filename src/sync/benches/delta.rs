@@ -174,6 +174,7 @@ impl Server {
             client_event_cache: 4096,
             node_cache: 32_768,
             presence: heliograph_rooms::PresenceSettings::default(),
+            max_joined_rooms: None,
         };
         Self {
             rooms: Rooms::new(rooms, caches),

@@ -66,6 +66,7 @@ impl World {
                 client_event_cache: 100,
                 node_cache: 100,
                 presence: heliograph_rooms::PresenceSettings::default(),
+                max_joined_rooms: None,
             },
         );
         let tracker = Arc::new(Tracker::new(Arc::clone(&dyn_store), 100));

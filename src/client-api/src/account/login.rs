@@ -14,7 +14,10 @@ use heliograph_http::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{App, ClientSettings, errors::account_error};
+use crate::{
+    App, ClientSettings,
+    errors::{account_error, login_error},
+};
 
 /// To log in by a password.
 const PASSWORD: &str = "m.login.password";
@@ -87,11 +90,11 @@ async fn login(
 ) -> Result<Json<Value>, ApiError> {
     let device = body.device();
     let (user, session) = match body.kind.as_str() {
-        PASSWORD => by_password(&accounts, body, device).await?,
+        PASSWORD => by_password(&accounts, &settings, body, device).await?,
         TOKEN if settings.login_tokens => {
             let token = body.token.ok_or_else(|| ApiError::missing_param("token"))?;
             let login = accounts.log_in_with_token(&token, device).await;
-            login.map_err(account_error)?
+            login.map_err(|error| login_error(error, &settings))?
         }
         _ => {
             return Err(ApiError::new(ErrCode::M_UNKNOWN, "Unknown type of login")
@@ -110,6 +113,7 @@ async fn login(
 
 async fn by_password(
     accounts: &Accounts,
+    settings: &ClientSettings,
     body: LoginBody,
     device: NewDevice,
 ) -> Result<(UserNum, Session), ApiError> {
@@ -124,7 +128,7 @@ async fn by_password(
         .password
         .ok_or_else(|| ApiError::missing_param("password"))?;
     let login = accounts.log_in_with_password(&user, password, device).await;
-    login.map_err(account_error)
+    login.map_err(|error| login_error(error, settings))
 }
 
 /// What a client is told of its new session.

@@ -19,7 +19,7 @@ use super::membership::member_profile;
 use crate::{
     App, ClientSettings,
     content::{any, event_content},
-    errors::room_error,
+    errors::joining_error,
     reading::{RoomsState, sender},
 };
 
@@ -96,15 +96,15 @@ async fn create(
         .rooms
         .create(sender(&caller), new)
         .await
-        .map_err(creation_error)?;
+        .map_err(|error| creation_error(error, &settings))?;
     Ok(Json(Created { room_id }))
 }
 
 /// The answer when a room cannot be made: what its rules refuse is state that cannot be its first.
-fn creation_error(error: RoomError) -> ApiError {
+fn creation_error(error: RoomError, settings: &ClientSettings) -> ApiError {
     match error {
         RoomError::Forbidden(text) => ApiError::new(ErrCode::M_INVALID_ROOM_STATE, text),
-        error => room_error(error),
+        error => joining_error(error, settings),
     }
 }
 

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    App,
-    errors::{account_error, pool_error, room_error},
+    App, ClientSettings,
+    errors::{account_error, joining_error, pool_error, room_error},
     reading::{RoomsState, sender},
 };
 
@@ -92,6 +92,7 @@ struct Ask<'a> {
     accounts: &'a Accounts,
     caller: &'a DeviceIdentity,
     room_id: &'a RoomId,
+    settings: &'a ClientSettings,
 }
 
 impl Ask<'_> {
@@ -127,7 +128,7 @@ impl Ask<'_> {
             .rooms
             .change_membership(room, sender, change)
             .await
-            .map_err(room_error)
+            .map_err(|error| joining_error(error, self.settings))
     }
 }
 
@@ -156,6 +157,7 @@ async fn join(
     caller: Auth<Device>,
     State(rooms): State<RoomsState>,
     State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<RoomPath>,
     OptionalBody(body): OptionalBody<Reason>,
 ) -> Result<Json<Joined>, ApiError> {
@@ -165,6 +167,7 @@ async fn join(
         accounts: &accounts,
         caller: &caller,
         room_id: &room_id,
+        settings: &settings,
     };
     ask.own(Action::Join, body.reason).await?;
     Ok(Json(Joined { room_id }))
@@ -181,10 +184,18 @@ async fn join_any(
     caller: Auth<Device>,
     State(rooms): State<RoomsState>,
     State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<AnyPath>,
     OptionalBody(body): OptionalBody<Reason>,
 ) -> Result<Json<Joined>, ApiError> {
-    come_in(Action::Join, &caller, (&rooms, &accounts), path, body).await
+    come_in(
+        Action::Join,
+        &caller,
+        (&rooms, &accounts, &settings),
+        path,
+        body,
+    )
+    .await
 }
 
 /// `POST /knock/{roomIdOrAlias}`
@@ -192,17 +203,25 @@ async fn knock(
     caller: Auth<Device>,
     State(rooms): State<RoomsState>,
     State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<AnyPath>,
     OptionalBody(body): OptionalBody<Reason>,
 ) -> Result<Json<Joined>, ApiError> {
-    come_in(Action::Knock, &caller, (&rooms, &accounts), path, body).await
+    come_in(
+        Action::Knock,
+        &caller,
+        (&rooms, &accounts, &settings),
+        path,
+        body,
+    )
+    .await
 }
 
 /// Joins a room that is named by its id or by an alias, or knocks on it.
 async fn come_in(
     action: Action,
     caller: &DeviceIdentity,
-    (rooms, accounts): (&RoomsState, &Accounts),
+    (rooms, accounts, settings): (&RoomsState, &Accounts, &ClientSettings),
     path: AnyPath,
     body: Reason,
 ) -> Result<Json<Joined>, ApiError> {
@@ -212,6 +231,7 @@ async fn come_in(
         accounts,
         caller,
         room_id: &room_id,
+        settings,
     };
     ask.own(action, body.reason).await?;
     Ok(Json(Joined { room_id }))
@@ -222,6 +242,7 @@ async fn leave(
     caller: Auth<Device>,
     State(rooms): State<RoomsState>,
     State(accounts): State<Arc<Accounts>>,
+    State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<RoomPath>,
     OptionalBody(body): OptionalBody<Reason>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
@@ -231,6 +252,7 @@ async fn leave(
         accounts: &accounts,
         caller: &caller,
         room_id,
+        settings: &settings,
     };
     ask.own(Action::Leave, body.reason).await?;
     Ok(Json(json!({})))
@@ -244,11 +266,18 @@ macro_rules! on_target {
             caller: Auth<Device>,
             State(rooms): State<RoomsState>,
             State(accounts): State<Arc<Accounts>>,
+            State(settings): State<Arc<ClientSettings>>,
             PathParams(path): PathParams<RoomPath>,
             Body(body): Body<Target>,
         ) -> Result<Json<serde_json::Value>, ApiError> {
             let room_id = &path.room_id;
-            let ask = Ask { rooms: &rooms, accounts: &accounts, caller: &caller, room_id };
+            let ask = Ask {
+                rooms: &rooms,
+                accounts: &accounts,
+                caller: &caller,
+                room_id,
+                settings: &settings,
+            };
             ask.change($action, body.user_id, body.reason).await?;
             Ok(Json(json!({})))
         }
