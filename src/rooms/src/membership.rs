@@ -101,7 +101,16 @@ impl RoomWork<'_> {
         change: MembershipChange,
     ) -> Result<Option<OwnedEventId>, RoomError> {
         let before = self.membership(&change.target)?;
-        let Some(membership) = next_membership(change.action, before)? else {
+        let next = match next_membership(change.action, before) {
+            // Who is banned is nobody's business who is not in the room.
+            Err(RoomError::NotBanned)
+                if self.membership(&sender.user_id)? != Some(Membership::Join) =>
+            {
+                return Err(RoomError::Forbidden("not joined to the room".to_owned()));
+            }
+            next => next?,
+        };
+        let Some(membership) = next else {
             return Ok(None);
         };
         let mut content = match membership {
