@@ -107,7 +107,7 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_joined_rooms: Option<NonZeroU32>,
     /// A page that says what users can do who are at a limit of their account. Without one, they are
-    /// told whom [support] names.
+    /// told whom `[support]` names.
     /// Example: `"https://example.org/limits"`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub info_uri: Option<String>,
