@@ -86,6 +86,7 @@ async fn sync(
         filter,
         full_state: false,
         use_state_after: true,
+        old_state_after: false,
         timeout_ms,
         set_presence: PresenceState::Online,
     };

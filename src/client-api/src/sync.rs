@@ -32,6 +32,8 @@ struct SyncParams {
     full_state: bool,
     #[serde(default)]
     use_state_after: bool,
+    #[serde(default, rename = "org.matrix.msc4222.use_state_after")]
+    old_state_after: bool,
     #[serde(default)]
     timeout: u64,
     #[serde(default)]
@@ -62,7 +64,8 @@ async fn sync(
         since,
         filter,
         full_state: params.full_state,
-        use_state_after: params.use_state_after,
+        use_state_after: params.use_state_after || params.old_state_after,
+        old_state_after: params.old_state_after && !params.use_state_after,
         timeout_ms: params.timeout,
         set_presence: params.set_presence.into(),
     };

@@ -118,6 +118,7 @@ async fn answer(sync: &Sync, user: &Sender, since: Option<SyncToken>) -> String 
         filter: Arc::new(Filter::parse("{}").unwrap()),
         full_state: false,
         use_state_after: false,
+        old_state_after: false,
         timeout_ms: 0,
         set_presence: heliograph_rooms::PresenceState::Offline,
     };

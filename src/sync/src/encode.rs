@@ -142,12 +142,7 @@ fn push_events(out: &mut String, ask: &Ask<'_>, room: &RoomDelta<'_>) -> Result<
     out.push_str(",\"prev_batch\":");
     push_string(out, &PaginationToken(room.prev_batch).encode());
     out.push('}');
-    let key = if ask.use_state_after {
-        "state_after"
-    } else {
-        "state"
-    };
-    write!(out, ",\"{key}\":{{\"events\":").ok();
+    write!(out, ",\"{}\":{{\"events\":", ask.state_key).ok();
     push_list(out, ask, &room.reader, &room.state, &Related::default())?;
     out.push('}');
     if !room.account_data.is_empty() {

@@ -58,6 +58,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) use_state_after: bool,
     /// Whom the user ignores; read when it is first asked for.
     ignored: OnceCell<HashSet<String>>,
+    /// The key of that state, or of the one before the timeline.
+    pub(crate) state_key: &'static str,
 }
 
 impl<'a> Ask<'a> {
@@ -71,6 +73,7 @@ impl<'a> Ask<'a> {
             full_state: request.full_state,
             use_state_after: request.use_state_after,
             ignored: OnceCell::new(),
+            state_key: request.state_key(),
         }
     }
 
@@ -229,10 +232,12 @@ impl Engine {
         (room, standing): (RoomNum, &UserRoom),
         delta: &mut Delta<'a>,
     ) -> Result<(), SyncError> {
-        if standing.forgotten {
+        let is_new = stretch.from.is_none_or(|from| standing.position > from);
+        // The spec has forgotten rooms in no sync at all. But other devices of the user must learn
+        // that the room was left, and are told once, as by Synapse.
+        if standing.forgotten && stretch.from.is_none() {
             return Ok(());
         }
-        let is_new = stretch.from.is_none_or(|from| standing.position > from);
         match standing.membership {
             Membership::Join => self.add_joined(ask, stretch, (room, standing), delta),
             Membership::Invite if is_new => {
@@ -345,14 +350,17 @@ impl Engine {
         let to = standing.position;
         let own = Stretch { to, ..stretch };
         let events = match ask.rooms().head_at(room, to)? {
-            Some((_, head)) if standing.joined_until.is_some() => reader.events(own, &head)?,
+            Some((_, head)) if standing.joined_until.is_some() && !standing.forgotten => {
+                reader.events(own, &head)?
+            }
             _ => RoomDelta {
                 reader,
                 room,
                 timeline: vec![standing.event],
                 limited: false,
                 prev_batch: RoomReader::first_place(),
-                state: Vec::new(),
+                // Who takes no state from timelines is told of the end here too.
+                state: Vec::from_iter(ask.use_state_after.then_some(standing.event)),
                 account_data: Vec::new(),
             },
         };

@@ -29,10 +29,25 @@ pub struct SyncRequest {
     pub full_state: bool,
     /// Whether it wants the state at the end of timelines instead of at their start.
     pub use_state_after: bool,
+    /// Whether it knows that state by the name that it had before version 1.16.
+    pub old_state_after: bool,
     /// How long it waits when there is nothing, milliseconds.
     pub timeout_ms: u64,
     /// What the client is by asking; with `offline` it is nothing by it.
     pub set_presence: PresenceState,
+}
+
+impl SyncRequest {
+    /// The key of a room's state in the answer.
+    ///
+    /// <https://github.com/matrix-org/matrix-spec-proposals/pull/4222>
+    pub(crate) const fn state_key(&self) -> &'static str {
+        match (self.use_state_after, self.old_state_after) {
+            (false, _) => "state",
+            (true, false) => "state_after",
+            (true, true) => "org.matrix.msc4222.state_after",
+        }
+    }
 }
 
 /// The stretch of the log that an answer covers: after `from`, up to `to`.

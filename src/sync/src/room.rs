@@ -183,8 +183,8 @@ impl<'a> RoomReader<'a> {
         Ok(())
     }
 
-    /// Leaves of the members those whom the timeline is about, the client's own user, and those
-    /// whom the client has and who changed.
+    /// Leaves of the members those whom the timeline is about and the client's own user, unless the
+    /// client has them as they are.
     fn keep_lazy_members(
         &self,
         chunk: &Chunk,
@@ -201,14 +201,23 @@ impl<'a> RoomReader<'a> {
             self.ask.engine.lazy.forget(client);
         }
         let redundant = self.ask.filter.room.state.include_redundant_members;
+        // Who asks for the state after the timeline takes no state from the timeline itself.
+        let after = self.ask.use_state_after;
         let mut about = HashSet::from([self.ask.user]);
+        let mut own_timeline = HashSet::new();
         for (live, status) in &chunk.events {
             let shared = self.presenter.shared(live.event, status)?;
             about.extend(self.ask.engine.user_num(self.ask.view, &shared.sender)?);
+            if !after {
+                own_timeline.insert(live.event);
+            } else if &*shared.event_type == "m.room.member"
+                && let Some(member) = shared.state_key.as_deref()
+            {
+                about.extend(self.ask.engine.user_num(self.ask.view, member)?);
+            }
         }
         let state = self.rooms.state(self.room);
         events.members.clear();
-        let own_timeline: HashSet<EventIdx> = chunk.events.iter().map(|(l, _)| l.event).collect();
         for user in about {
             let Some(entry) = state.member(root, user)? else {
                 continue;

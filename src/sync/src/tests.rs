@@ -144,7 +144,7 @@ impl World {
             target: whom.user_id.clone(),
             action,
             reason: None,
-            profile: Value::object::<&str, _>([]),
+            content: Value::object::<&str, _>([]),
             is_direct: false,
         };
         self.rooms
@@ -181,6 +181,7 @@ impl World {
             filter: Arc::new(Filter::parse(filter).unwrap()),
             full_state: false,
             use_state_after: false,
+            old_state_after: false,
             timeout_ms: 0,
             set_presence: heliograph_rooms::PresenceState::Offline,
         };
