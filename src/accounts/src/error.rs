@@ -26,6 +26,9 @@ pub enum AccountError {
     /// There is no such registration token.
     #[error("no such registration token")]
     UnknownToken,
+    /// Somebody else is named than the user whose request it is.
+    #[error("another user made this request")]
+    OtherUser,
     /// User or password is wrong; which of the two is not told.
     #[error("wrong user name or password")]
     BadCredentials,

@@ -338,6 +338,10 @@ impl Inner {
     }
 
     /// Whether this is the password of the user whose request it is, who may be named again.
+    ///
+    /// # Errors
+    /// [`AccountError::OtherUser`] when somebody else is named, whatever the password: no other
+    /// will do, so the client has nothing to try again.
     async fn is_password_of(
         self: &std::sync::Arc<Self>,
         user: Option<UserNum>,
@@ -351,7 +355,7 @@ impl Inner {
                 let Some(user) = user else { return Ok(None) };
                 let user_id = inner.user_id(view, user)?;
                 if named.is_some_and(|ids| !ids.iter().any(|id| *id == user_id)) {
-                    return Ok(None);
+                    return Err(AccountError::OtherUser);
                 }
                 let account = view.get(&schema::ACCOUNTS, &user)?;
                 Ok(account.and_then(|account| account.password))

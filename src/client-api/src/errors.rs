@@ -126,7 +126,8 @@ pub(crate) fn account_error(error: AccountError) -> ApiError {
         | AccountError::UnknownDevice
         | AccountError::UnknownToken
         | AccountError::UnknownPushRule) => ApiError::not_found(error.to_string()),
-        error @ (AccountError::BadCredentials
+        error @ (AccountError::OtherUser
+        | AccountError::BadCredentials
         | AccountError::NoSharedSecret
         | AccountError::BadMac
         | AccountError::BadLoginToken

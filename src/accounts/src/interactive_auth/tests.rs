@@ -181,6 +181,8 @@ async fn a_password_is_that_of_the_one_who_asks() {
         (Some("alice"), "wrong horse", false),
     ];
     for (named, password, right) in tries {
+        let somebody_else =
+            named.is_some_and(|named| !["@alice:example.org", "alice"].contains(&named));
         let auth = AuthData {
             user: named.map(str::to_owned),
             password: Some(password.to_owned()),
@@ -188,7 +190,12 @@ async fn a_password_is_that_of_the_one_who_asks() {
         };
         let mut asked = interaction(flows, Some(auth));
         asked.user = Some(alice.user);
-        match f.accounts.interact(asked).await.unwrap() {
+        let answer = f.accounts.interact(asked).await;
+        if somebody_else {
+            assert!(matches!(answer, Err(AccountError::OtherUser)), "{named:?}");
+            continue;
+        }
+        match answer.unwrap() {
             Interacted::Done(_) => assert!(right, "{named:?} {password}"),
             Interacted::More(more) => {
                 assert!(!right, "{named:?} {password}");

@@ -10,7 +10,13 @@ use heliograph_http::{
     ApiError, Auth, AuthKind, Body, Device, DeviceIdentity, Json, Params, PathParams, RateClass,
     Route, RouteTable,
 };
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{
+        IntoDeserializer as _,
+        value::{Error as ValueError, StringDeserializer},
+    },
+};
 use serde_json::{Value, json};
 
 use crate::{App, errors::account_error};
@@ -31,9 +37,31 @@ pub(super) fn routes() -> RouteTable<App> {
 
 #[derive(Debug, Deserialize)]
 struct RulePath {
-    kind: RuleKind,
+    #[serde(deserialize_with = "known_kind")]
+    kind: Option<RuleKind>,
     #[serde(rename = "ruleId")]
     rule_id: String,
+}
+
+/// Reads a kind of rules; `None` is one that this server has no rules of.
+fn known_kind<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RuleKind>, D::Error> {
+    let kind = String::deserialize(from)?;
+    let kind: StringDeserializer<ValueError> = kind.into_deserializer();
+    Ok(RuleKind::deserialize(kind).ok())
+}
+
+impl RulePath {
+    /// The kind of the rule that a client looks for.
+    fn looked_for(&self) -> Result<RuleKind, ApiError> {
+        self.kind
+            .ok_or_else(|| ApiError::not_found("There are no push rules of that kind"))
+    }
+
+    /// The kind and the id of the rule that a client makes or changes.
+    fn changed(self) -> Result<(RuleKind, String), ApiError> {
+        let unknown = || ApiError::invalid_param("There is no such kind of push rules");
+        Ok((self.kind.ok_or_else(unknown)?, self.rule_id))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,7 +94,7 @@ async fn get(
     State(accounts): State<Arc<Accounts>>,
     PathParams(path): PathParams<RulePath>,
 ) -> Result<Json<Value>, ApiError> {
-    let rule = accounts.push_rule(caller.user, path.kind, &path.rule_id);
+    let rule = accounts.push_rule(caller.user, path.looked_for()?, &path.rule_id);
     rule.await.map(Json).map_err(account_error)
 }
 
@@ -89,7 +117,7 @@ async fn put(
         conditions: body.conditions,
         pattern: body.pattern,
     };
-    let RulePath { kind, rule_id } = path;
+    let (kind, rule_id) = path.changed()?;
     let set = accounts.set_push_rule(caller.user, kind, rule_id, rule, place);
     set.await.map_err(account_error)?;
     Ok(Json(json!({})))
@@ -101,7 +129,8 @@ async fn delete(
     State(accounts): State<Arc<Accounts>>,
     PathParams(path): PathParams<RulePath>,
 ) -> Result<Json<Value>, ApiError> {
-    let removed = accounts.remove_push_rule(caller.user, path.kind, path.rule_id);
+    let (kind, rule_id) = path.changed()?;
+    let removed = accounts.remove_push_rule(caller.user, kind, rule_id);
     removed.await.map_err(account_error)?;
     Ok(Json(json!({})))
 }
@@ -122,7 +151,7 @@ async fn member(
     path: &RulePath,
     key: &str,
 ) -> Result<Json<Value>, ApiError> {
-    let rule = accounts.push_rule(caller.user, path.kind, &path.rule_id);
+    let rule = accounts.push_rule(caller.user, path.looked_for()?, &path.rule_id);
     let rule = rule.await.map_err(account_error)?;
     Ok(Json(json!({ key: rule.get(key) })))
 }
@@ -134,7 +163,7 @@ async fn put_enabled(
     PathParams(path): PathParams<RulePath>,
     Body(body): Body<Enabled>,
 ) -> Result<Json<Value>, ApiError> {
-    let RulePath { kind, rule_id } = path;
+    let (kind, rule_id) = path.changed()?;
     let set = accounts.enable_push_rule(caller.user, kind, rule_id, body.enabled);
     set.await.map_err(account_error)?;
     Ok(Json(json!({})))
@@ -156,7 +185,7 @@ async fn put_actions(
     PathParams(path): PathParams<RulePath>,
     Body(body): Body<Actions>,
 ) -> Result<Json<Value>, ApiError> {
-    let RulePath { kind, rule_id } = path;
+    let (kind, rule_id) = path.changed()?;
     let set = accounts.set_push_rule_actions(caller.user, kind, rule_id, body.actions);
     set.await.map_err(account_error)?;
     Ok(Json(json!({})))
