@@ -17,7 +17,7 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use heliograph_work::{RandomSource, RandomSourceExt as _, panic_message};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use metrics::{Counter, counter};
 use serde_json::json;
 use tracing::{Instrument as _, Span, debug, error, field::Empty, info_span, warn};
@@ -48,6 +48,11 @@ const CORS: [(HeaderName, &str); 3] = [
         "X-Requested-With, Content-Type, Authorization",
     ),
 ];
+
+/// What paths began with before version 1.1 of the specification, and what they begin with since.
+///
+/// <https://spec.matrix.org/v1.19/client-server-api/#api-versions>
+const OLD_PREFIXES: [(&str, &str); 1] = [("/_matrix/client/r0/", "/_matrix/client/v3/")];
 
 /// How long browsers may keep the answer to OPTIONS: a day.
 const MAX_AGE_SECONDS: &str = "86400";
@@ -105,9 +110,13 @@ impl Surface {
 
     /// The router with this around it, ready to be served.
     pub fn around(self, router: Router) -> Router {
-        router
+        let inner = router
             .fallback(unknown_path)
-            .method_not_allowed_fallback(wrong_method)
+            .method_not_allowed_fallback(wrong_method);
+        // A router within one that has no routes: what is around the outer one comes before a route
+        // is chosen, and can change the path.
+        Router::new()
+            .fallback_service(inner)
             .layer(from_fn_with_state(Arc::new(self), answer))
     }
 
@@ -131,10 +140,24 @@ impl Surface {
             path = request.uri().path(),
             user = Empty,
         );
+        if let Some(uri) = renewed(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         request.extensions_mut().insert(client);
         request.extensions_mut().insert(id.clone());
         (id, span)
     }
+}
+
+/// A path that begins as it did in old versions of the specification, as it is served now.
+fn renewed(uri: &Uri) -> Option<Uri> {
+    let path = uri.path_and_query()?.as_str();
+    let (new, rest) = OLD_PREFIXES
+        .iter()
+        .find_map(|(old, new)| Some((new, path.strip_prefix(old)?)))?;
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(format!("{new}{rest}").parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 async fn answer(State(surface): State<Arc<Surface>>, mut request: Request, next: Next) -> Response {

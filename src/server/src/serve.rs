@@ -11,7 +11,10 @@ use std::{
 use axum::{Router, extract::FromRef};
 use heliograph_client_api::{App, Authenticator, ClientSettings, RoomsState};
 use heliograph_conf::Config;
-use heliograph_federation::server_keys::{self, ServerKeys};
+use heliograph_federation::{
+    server_keys::{self, ServerKeys},
+    version,
+};
 use heliograph_http::{
     BodySettings, Gate, Listener, RateLimits, RouteEntry, RouteTable, ServerSettings, Surface,
     TrustedProxies, tls_acceptor,
@@ -64,6 +67,7 @@ part!(Pages, state => state.pages.clone());
 fn own_routes() -> RouteTable<AppState> {
     RouteTable::new()
         .merge(server_keys::routes())
+        .merge(version::routes())
         .merge(pages::routes())
 }
 
