@@ -12,6 +12,7 @@ mod accounts;
 mod appendices;
 mod backups;
 mod bad_input;
+mod conformance;
 mod costs;
 mod crashes;
 mod deactivation;

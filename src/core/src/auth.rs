@@ -157,6 +157,11 @@ impl PowerLevels {
         })
     }
 
+    /// Whether a user is a creator who stands above all levels.
+    pub fn is_above_all(&self, user: &str) -> bool {
+        UserId::parse(user).is_ok_and(|user| self.above_all.contains(&user))
+    }
+
     /// Whether a user's power reaches a level.
     fn reaches(&self, user: &UserId, level: i64) -> bool {
         self.above_all.contains(user)

@@ -290,6 +290,9 @@ fn fill(
         None => events.extend(first_state(sender, new)),
     }
     for event in events {
+        if event.event_type == "m.room.power_levels" && event.state_key.is_empty() {
+            work.check_creators(&event.content)?;
+        }
         let draft = Draft {
             sender: sender.user_id.clone(),
             event_type: event.event_type,

@@ -20,8 +20,9 @@ pub struct MembershipChange {
     pub action: Action,
     /// Why, in the member event.
     pub reason: Option<String>,
-    /// Profile keys for the member event: those of `target`.
-    pub profile: Value,
+    /// What else the member event says, such as the profile of `target`, where they join, knock or
+    /// are invited.
+    pub content: Value,
     /// Whether an invite is to a direct chat.
     pub is_direct: bool,
 }
@@ -114,7 +115,7 @@ impl RoomWork<'_> {
             return Ok(None);
         };
         let mut content = match membership {
-            Membership::Join | Membership::Invite | Membership::Knock => change.profile,
+            Membership::Join | Membership::Invite | Membership::Knock => change.content,
             _ => Value::object::<&str, _>([]),
         };
         content.insert("membership", Value::from(membership.as_str()));

@@ -241,6 +241,32 @@ impl<'a> RoomsView<'a> {
         ))
     }
 
+    /// The members at a place: those before the first event at or after it. Before a room's first
+    /// events, where nobody is a member yet, those are meant who made it. `None` when nothing comes
+    /// after the place.
+    pub fn members_before(
+        &self,
+        room: RoomNum,
+        place: TimelineKey,
+    ) -> Result<Option<StateRoot>, RoomError> {
+        /// The creation, the creator's join, and what follows.
+        const FIRST_WITH_MEMBERS: usize = 3;
+        let end = (room, TimelineKey::MAX);
+        let rows = self
+            .view
+            .range(&TIMELINE, &(room, place), &end, Direction::Forward);
+        let mut found = None;
+        for row in rows.take(FIRST_WITH_MEMBERS) {
+            let (_, entry) = row?;
+            let root = crate::history::status(self.view, room, entry.event)?.state_before;
+            found = Some(root);
+            if root.members != StateRoot::EMPTY.members {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// The event of any room with an id; `None` also for events of room versions 1 and 2, whose
     /// ids are no hashes and may stand for an event in each room.
     pub fn event_of_any_room(

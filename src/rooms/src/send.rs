@@ -79,7 +79,7 @@ impl Rooms {
         sender: Sender,
         event_type: String,
         state_key: String,
-        content: Value,
+        mut content: Value,
     ) -> Result<OwnedEventId, RoomError> {
         let op = if event_type == "m.room.member" {
             Op::Membership
@@ -88,8 +88,15 @@ impl Rooms {
         };
         crate::content::check_state(&event_type, &state_key, &content)?;
         self.change(room, op, move |work| {
-            if event_type == "m.room.canonical_alias" && state_key.is_empty() {
-                work.check_canonical(&content)?;
+            match event_type.as_str() {
+                "m.room.canonical_alias" if state_key.is_empty() => {
+                    work.check_canonical(&content)?;
+                }
+                "m.room.power_levels" if state_key.is_empty() => work.check_creators(&content)?,
+                "m.room.member" => {
+                    work.drop_authorising_user(&sender, &state_key, &mut content)?;
+                }
+                _ => {}
             }
             if let Some(same) = work.same_state(&sender, &event_type, &state_key, &content)? {
                 return Ok(same);

@@ -102,7 +102,7 @@ pub(crate) async fn leave(rooms: &Rooms, room: RoomNum, sender: Sender) -> Resul
         target: sender.user_id.clone(),
         action: Action::Leave,
         reason: None,
-        profile: Value::object::<&str, _>([]),
+        content: Value::object::<&str, _>([]),
         is_direct: false,
     };
     match rooms.change_membership(room, sender, change).await {

@@ -124,7 +124,9 @@ impl At {
                 let head = reading.rooms.head_at(reading.room, token.position)?;
                 Ok(head.map(|(_, head)| head.state))
             }
-            Self::Place(PaginationToken(place)) => reading.rooms.state_before(reading.room, place),
+            Self::Place(PaginationToken(place)) => {
+                reading.rooms.members_before(reading.room, place)
+            }
         }
     }
 }
@@ -163,14 +165,11 @@ fn push_member(
     presenter: &heliograph_rooms::Presenter<'_>,
     event: EventIdx,
 ) -> Result<(), RoomError> {
+    // What is not set is null, as Synapse has it and Complement demands: the keys are always there.
     #[derive(Default, Deserialize, serde::Serialize)]
     struct Profile {
-        #[serde(
-            rename(deserialize = "displayname"),
-            skip_serializing_if = "Option::is_none"
-        )]
+        #[serde(rename(deserialize = "displayname"))]
         display_name: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
         avatar_url: Option<String>,
     }
     let status = presenter.status(event)?;

@@ -15,10 +15,11 @@ use heliograph_rooms::{Action, MembershipChange};
 use heliograph_tables::{Op, schema::Membership};
 use ruma_common::{OwnedRoomId, OwnedUserId, RoomId};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, json, value::to_raw_value};
 
 use crate::{
     App, ClientSettings,
+    content::any,
     errors::{account_error, joining_error, pool_error, room_error},
     reading::{RoomsState, sender},
 };
@@ -75,6 +76,38 @@ struct Reason {
     reason: Option<String>,
 }
 
+/// The body of a join.
+#[derive(Debug, Default, Deserialize)]
+struct JoinBody {
+    reason: Option<String>,
+    /// Whatever else is in it goes into the member event, as by Synapse.
+    #[serde(flatten)]
+    more: Map<String, serde_json::Value>,
+}
+
+impl JoinBody {
+    /// Keys that are no content, or say what only this server says.
+    const TAKEN: [&str; 6] = [
+        "avatar_url",
+        "displayname",
+        "is_direct",
+        "join_authorised_via_users_server",
+        "membership",
+        "third_party_signed",
+    ];
+
+    /// What goes into the member event.
+    fn content(&self) -> Result<Value, ApiError> {
+        let mut content = Value::object::<&str, _>([]);
+        let more = self.more.iter();
+        for (key, value) in more.filter(|(key, _)| !Self::TAKEN.contains(&key.as_str())) {
+            let value = to_raw_value(value).map_err(ApiError::internal)?;
+            content.insert(key, any(&value)?);
+        }
+        Ok(content)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Target {
     user_id: OwnedUserId,
@@ -102,6 +135,16 @@ impl Ask<'_> {
             .await
     }
 
+    /// Lets the caller come in, or knock.
+    async fn come_in(&self, action: Action, body: JoinBody) -> Result<(), ApiError> {
+        let content = match action {
+            Action::Join => body.content()?,
+            _ => Value::object::<&str, _>([]),
+        };
+        let user = self.caller.user_id.clone();
+        self.change_with(action, user, body.reason, content).await
+    }
+
     /// Changes a membership; the target's profile goes into the event where there is a place.
     async fn change(
         &self,
@@ -109,18 +152,27 @@ impl Ask<'_> {
         target: OwnedUserId,
         reason: Option<String>,
     ) -> Result<(), ApiError> {
+        let content = Value::object::<&str, _>([]);
+        self.change_with(action, target, reason, content).await
+    }
+
+    /// Changes a membership, with more in the event than the target's profile.
+    async fn change_with(
+        &self,
+        action: Action,
+        target: OwnedUserId,
+        reason: Option<String>,
+        mut content: Value,
+    ) -> Result<(), ApiError> {
         let room = self.rooms.room_num(Op::Membership, self.room_id).await?;
-        let profile = match action {
-            Action::Join | Action::Invite | Action::Knock => {
-                member_profile(self.accounts, &target).await?
-            }
-            _ => Value::object::<&str, _>([]),
-        };
+        if matches!(action, Action::Join | Action::Invite | Action::Knock) {
+            add_profile(&mut content, self.accounts, &target).await?;
+        }
         let change = MembershipChange {
             target,
             action,
             reason,
-            profile,
+            content,
             is_direct: false,
         };
         let sender = sender(self.caller);
@@ -137,19 +189,29 @@ pub(super) async fn member_profile(
     accounts: &Accounts,
     user: &OwnedUserId,
 ) -> Result<Value, ApiError> {
+    let mut content = Value::object::<&str, _>([]);
+    add_profile(&mut content, accounts, user).await?;
+    Ok(content)
+}
+
+/// Adds a local user's profile to the content of a member event.
+async fn add_profile(
+    content: &mut Value,
+    accounts: &Accounts,
+    user: &OwnedUserId,
+) -> Result<(), ApiError> {
     let profile = match accounts.profile_of(user.as_str()).await {
         Ok((_, profile)) => profile,
         // A user of another server, or nobody: the member event has no profile.
-        Err(AccountError::UnknownUser) => return Ok(Value::object::<&str, _>([])),
+        Err(AccountError::UnknownUser) => return Ok(()),
         Err(error) => return Err(account_error(error)),
     };
-    let mut content = Value::object::<&str, _>([]);
     for field in [ProfileField::Displayname, ProfileField::AvatarUrl] {
         if let Some(value) = field.of(&profile) {
             content.insert(field.as_str(), Value::from(value));
         }
     }
-    Ok(content)
+    Ok(())
 }
 
 /// `POST /rooms/{roomId}/join`
@@ -159,7 +221,7 @@ async fn join(
     State(accounts): State<Arc<Accounts>>,
     State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<RoomPath>,
-    OptionalBody(body): OptionalBody<Reason>,
+    OptionalBody(body): OptionalBody<JoinBody>,
 ) -> Result<Json<Joined>, ApiError> {
     let RoomPath { room_id } = path;
     let ask = Ask {
@@ -169,7 +231,7 @@ async fn join(
         room_id: &room_id,
         settings: &settings,
     };
-    ask.own(Action::Join, body.reason).await?;
+    ask.come_in(Action::Join, body).await?;
     Ok(Json(Joined { room_id }))
 }
 
@@ -186,7 +248,7 @@ async fn join_any(
     State(accounts): State<Arc<Accounts>>,
     State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<AnyPath>,
-    OptionalBody(body): OptionalBody<Reason>,
+    OptionalBody(body): OptionalBody<JoinBody>,
 ) -> Result<Json<Joined>, ApiError> {
     come_in(
         Action::Join,
@@ -205,7 +267,7 @@ async fn knock(
     State(accounts): State<Arc<Accounts>>,
     State(settings): State<Arc<ClientSettings>>,
     PathParams(path): PathParams<AnyPath>,
-    OptionalBody(body): OptionalBody<Reason>,
+    OptionalBody(body): OptionalBody<JoinBody>,
 ) -> Result<Json<Joined>, ApiError> {
     come_in(
         Action::Knock,
@@ -223,7 +285,7 @@ async fn come_in(
     caller: &DeviceIdentity,
     (rooms, accounts, settings): (&RoomsState, &Accounts, &ClientSettings),
     path: AnyPath,
-    body: Reason,
+    body: JoinBody,
 ) -> Result<Json<Joined>, ApiError> {
     let room_id = rooms.id_or_alias(&path.room).await?;
     let ask = Ask {
@@ -233,7 +295,7 @@ async fn come_in(
         room_id: &room_id,
         settings,
     };
-    ask.own(action, body.reason).await?;
+    ask.come_in(action, body).await?;
     Ok(Json(Joined { room_id }))
 }
 

@@ -71,7 +71,7 @@ impl Dir {
 
 #[derive(Debug, Deserialize)]
 struct MessagesParams {
-    dir: Dir,
+    dir: Option<Dir>,
     from: Option<String>,
     to: Option<String>,
     limit: Option<usize>,
@@ -126,13 +126,22 @@ async fn messages(
     let to = params.to.as_deref().map(Token::parse).transpose()?;
     let asked = params.limit.unwrap_or(DEFAULT_LIMIT);
     let limit = filter.limit(asked, MAX_LIMIT).min(asked).min(MAX_LIMIT);
+    let Some(dir) = params.dir else {
+        // Whoever may not read the room is told so first, whatever else is wrong.
+        let read = rooms.read(Op::History, &caller, path.room_id, |reading| {
+            let reader = Some(reading.reader);
+            may_read(reading, &reading.rooms.presenter(reading.room, reader)?)
+        });
+        read.await?;
+        return Err(ApiError::missing_param("dir"));
+    };
     let json = rooms.read(Op::History, &caller, path.room_id, move |reading| {
         let to = to.map(|token| token.place(reading)).transpose()?;
         let from = from.map(|token| token.place(reading)).transpose()?;
         let request = PageRequest {
-            from: from.unwrap_or(params.dir.start()),
+            from: from.unwrap_or(dir.start()),
             to,
-            direction: params.dir.direction(),
+            direction: dir.direction(),
             limit,
         };
         page(reading, request, &filter)

@@ -28,6 +28,9 @@ pub(super) fn routes() -> RouteTable<App> {
                 AuthKind::OptionalDevice,
                 summary,
             )
+            // What clients ask that know it from MSC3266 only, such as matrix-js-sdk.
+            .also_at("/_matrix/client/unstable/im.nheko.summary/summary/{roomIdOrAlias}")
+            .also_at("/_matrix/client/unstable/im.nheko.summary/rooms/{roomIdOrAlias}/summary")
             .rate_limit(RateClass::Other),
         )
         .route(

@@ -109,7 +109,7 @@ async fn bob(world: &World, action: Action) {
         target: bob.user_id.clone(),
         action,
         reason: None,
-        profile: heliograph_core::json::Value::object::<&str, _>([]),
+        content: heliograph_core::json::Value::object::<&str, _>([]),
         is_direct: false,
     };
     world
