@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::{App, ClientSettings};
 
 /// The versions of the specification that are told to clients: those that matrix-js-sdk and
-/// matrix-nio need to start. With `r0`, paths of that time are served too.
-const VERSIONS: [&str; 3] = ["r0.6.1", "v1.1", "v1.5"];
+/// matrix-nio need to start, and to read threads. With `r0`, paths of that time are served too.
+const VERSIONS: [&str; 4] = ["r0.6.1", "v1.1", "v1.4", "v1.5"];
 
 pub(crate) fn routes() -> RouteTable<App> {
     RouteTable::new()
