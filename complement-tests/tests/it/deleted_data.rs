@@ -52,6 +52,23 @@ async fn deleted_account_data_is_gone_and_other_devices_are_told_that_it_is_empt
         alice.put(&at, json!({ "x": 2 })).await.ok("ACC-01");
         let news = phone.sync_since(since).await;
         assert_eq!(told(&part(&news)), [&json!({ "x": 2 })], "ACC-12: {news}");
+        let since = news["next_batch"].as_str().unwrap();
+        alice
+            .put(&at, json!({}))
+            .await
+            .ok("ACC-12: setting to empty");
+        alice.get(&at).await.refused(404, "M_NOT_FOUND", "ACC-12");
+        let news = phone.sync_since(since).await;
+        assert_eq!(told(&part(&news)), [&json!({})], "ACC-12: {news}");
+        let first = phone.sync("timeout=0").await;
+        let all = part(&first);
+        assert!(all.is_array(), "ACC-12: a list, be it empty: {first}");
+        assert!(told(&all).is_empty(), "ACC-12: at first: {first}");
+        // What was not there is told as well: clients wait to be told of what they set.
+        let since = first["next_batch"].as_str().unwrap();
+        alice.put(&at, json!({})).await.ok("ACC-12: once more");
+        let news = phone.sync_since(since).await;
+        assert_eq!(told(&part(&news)), [&json!({})], "ACC-12: {news}");
     }
     let bob = server.user("bob").await;
     let at = deletion(&alice.account_data_path(KIND));

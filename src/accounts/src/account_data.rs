@@ -47,9 +47,11 @@ pub struct AccountDataRow {
 }
 
 impl Accounts {
-    /// Sets account data, global without a room. `content` is the text of a JSON object.
+    /// Sets account data, global without a room. `content` is the text of a JSON object; an empty
+    /// one deletes what is there, and is told in any case.
     ///
     /// <https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype>
+    /// <https://github.com/matrix-org/matrix-spec-proposals/pull/3391>
     ///
     /// # Errors
     /// [`AccountError::NotSettable`] for `m.fully_read` and `m.push_rules`;
@@ -65,8 +67,11 @@ impl Accounts {
         if NOT_SETTABLE.contains(&kind) {
             return Err(AccountError::NotSettable);
         }
-        check(kind, content)?;
-        let (kind, content) = (Tail::from(kind), Bytes::copy_from_slice(content.as_bytes()));
+        let content = match check(kind, content)? {
+            Content::Empty => AccountDatum::DELETED,
+            Content::Filled => Bytes::copy_from_slice(content.as_bytes()),
+        };
+        let kind = Tail::from(kind);
         self.inner
             .change(Op::UserData, vec![Lock::User(user)], move |change| {
                 change.account(user)?;
@@ -251,7 +256,13 @@ fn text(content: &[u8]) -> Result<Box<str>, StoreError> {
         })
 }
 
-fn check(kind: &str, content: &str) -> Result<(), AccountError> {
+/// Whether a content says anything.
+enum Content {
+    Empty,
+    Filled,
+}
+
+fn check(kind: &str, content: &str) -> Result<Content, AccountError> {
     if kind.is_empty() {
         return Err(AccountError::Invalid("the type is empty"));
     }
@@ -263,7 +274,8 @@ fn check(kind: &str, content: &str) -> Result<(), AccountError> {
     }
     // Parsed whole: it is put into answers as it is.
     match serde_json::from_str(content) {
-        Ok(Value::Object(_)) => Ok(()),
+        Ok(Value::Object(content)) if content.is_empty() => Ok(Content::Empty),
+        Ok(Value::Object(_)) => Ok(Content::Filled),
         _ => Err(AccountError::Invalid("the content is not a JSON object")),
     }
 }

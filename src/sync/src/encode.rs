@@ -145,10 +145,9 @@ fn push_events(out: &mut String, ask: &Ask<'_>, room: &RoomDelta<'_>) -> Result<
     write!(out, ",\"{}\":{{\"events\":", ask.state_key).ok();
     push_list(out, ask, &room.reader, &room.state, &Related::default())?;
     out.push('}');
-    if !room.account_data.is_empty() {
-        out.push_str(",\"account_data\":");
-        push_account_data(out, &room.account_data);
-    }
+    // Also without an event: Complement looks into it where there is none any more.
+    out.push_str(",\"account_data\":");
+    push_account_data(out, &room.account_data);
     Ok(())
 }
 

@@ -196,10 +196,13 @@ async fn contents_are_objects_and_bounded() {
 #[tokio::test]
 async fn one_user_has_so_many_bytes_and_gets_them_back() {
     let mut settings = settings();
-    settings.account_data_bytes = 3 * (ROW_OVERHEAD_BYTES + 1) + 2 * 2;
+    settings.account_data_bytes = 3 * (ROW_OVERHEAD_BYTES + 1) + 2 * 7;
     let f = accounts_with(settings);
     let user = f.register("alice").await.user;
-    let set = async |kind: &str| f.accounts.set_account_data(user, None, kind, "{}").await;
+    let set = async |kind: &str| {
+        let content = r#"{"a":1}"#;
+        f.accounts.set_account_data(user, None, kind, content).await
+    };
     set("a").await.unwrap();
     set("b").await.unwrap();
     set("b").await.unwrap();
