@@ -7,6 +7,7 @@ use heliograph_complement::{
     spec::{Schemas, endpoints},
     walk::{Record, walk},
 };
+use serde_json::Value;
 
 /// A server that lets the walk go everywhere.
 pub(crate) async fn server() -> TestServer {
@@ -32,6 +33,28 @@ fn schema_route(route: &str) -> String {
     format!("{route}{suffix}")
 }
 
+/// An answer without its nulls where they stand for what is not set: the specification leaves it out,
+/// but Complement and matrix-nio demand that the keys are there.
+fn without_nulls(route: &str, body: &Value) -> Value {
+    let mut body = body.clone();
+    let with_nulls = ["/joined_members", "/devices", "/devices/{deviceId}"];
+    if with_nulls.iter().any(|end| route.ends_with(end)) {
+        remove_nulls(&mut body);
+    }
+    body
+}
+
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|_, member| !member.is_null());
+            object.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
+    }
+}
+
 #[tokio::test]
 async fn every_answer_keeps_to_the_schemas_and_every_route_is_walked() {
     let records = walked().await;
@@ -48,7 +71,8 @@ async fn every_answer_keeps_to_the_schemas_and_every_route_is_walked() {
         let broken = if page || *case == "as servers have it" {
             Vec::new()
         } else {
-            schemas.violations(&schema_route(route), answer.status, &answer.body)
+            let body = without_nulls(route, &answer.body);
+            schemas.violations(&schema_route(route), answer.status, &body)
         };
         found.extend(
             broken

@@ -29,6 +29,19 @@ async fn a_device_is_not_removed_by_the_password_of_somebody_else() {
 }
 
 #[tokio::test]
+async fn devices_have_all_keys_also_for_what_is_not_known() {
+    let server = TestServer::usual().await;
+    let alice = server.user("alice").await;
+    let devices = alice.get(&path(&["devices"])).await.ok("E2E-01");
+    let one = alice.get(&path(&["devices", &alice.device_id])).await;
+    for device in [&devices["devices"][0], &one.ok("E2E-01")] {
+        for key in ["device_id", "display_name", "last_seen_ip", "last_seen_ts"] {
+            assert!(device.get(key).is_some(), "E2E-01: {key} in {device}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_avatar_may_be_any_text_of_some_length() {
     let server = TestServer::usual().await;
     let alice = server.user("alice").await;

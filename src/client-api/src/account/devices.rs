@@ -34,15 +34,13 @@ struct DevicePath {
     device_id: String,
 }
 
-/// A device as clients get it.
+/// A device as clients get it. What is not known is null, as Synapse has it: matrix-nio reads no
+/// list in which a key is missing.
 #[derive(Debug, Serialize)]
 struct DeviceJson<'a> {
     device_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     last_seen_ip: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     last_seen_ts: Option<u64>,
 }
 
