@@ -30,6 +30,11 @@ has_libclang() {
     compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' && compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h'
 }
 
+# A page of the client tests is shown in it.
+has_browser() {
+    command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
 need g++ command -v g++
 need make command -v make
 need libclang-dev has_libclang
@@ -37,6 +42,7 @@ if [[ $(uname) == Linux ]]; then
     need strace command -v strace
 fi
 need python3-venv python3 -c 'import venv, ensurepip'
+need chromium has_browser
 
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 if [[ -e /etc/debian_version && $(id -u) -eq 0 ]]; then
@@ -47,6 +53,6 @@ if [[ -e /etc/debian_version && $(id -u) -eq 0 ]]; then
 else
     echo "Missing, by their names on Debian: ${missing[*]}" >&2
     echo "On Debian or Ubuntu run: sudo apt-get install ${missing[*]}" >&2
-    echo "On other systems install what gives g++, make, libclang, strace (Linux only) and Python with venv." >&2
+    echo "On other systems install what gives g++, make, libclang, strace (Linux only), Python with venv and Chromium." >&2
     exit 1
 fi

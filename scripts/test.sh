@@ -53,4 +53,5 @@ if [[ -d complement-tests/tests ]]; then
 fi
 # Alone at last: its clients and the server share the machine with nothing else.
 HELIOGRAPH_BIN=$CARGO_TARGET_DIR/release/heliograph suite clients scripts/demo.sh
+HELIOGRAPH_BIN=$CARGO_TARGET_DIR/release/heliograph suite features scripts/features.sh
 finish

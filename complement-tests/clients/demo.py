@@ -11,67 +11,15 @@ usage: demo.py SERVER_BINARY CLIENTS_FOLDER
 import asyncio
 import json
 import os
-import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from nio import AsyncClient, AsyncClientConfig, SyncResponse
 
+from players import HERE, PATIENCE, PROCESSES, Server, kill_all, tell
 
-HERE = Path(__file__).resolve().parent
 MESSAGES = 200
-PATIENCE = 60
-PROCESSES = []
-
-CONFIG = """
-[server]
-name = "demo.localhost"
-listeners = [{{ address = "127.0.0.1:{port}" }}]
-[storage]
-path = "{folder}/data"
-[registration]
-enabled = true
-open_to_everyone = true
-[rate_limits]
-enabled = false
-[limits]
-password_memory = "8 KiB"
-"""
-
-
-def tell(text):
-    print(f"{time.monotonic() - STARTED:6.2f} s  {text}", flush=True)
-
-
-class Server:
-    """The server on a folder and, from its second start on, a port of its own."""
-
-    def __init__(self, binary, folder):
-        self.binary, self.folder, self.port = binary, Path(folder), 0
-
-    async def start(self):
-        config, addresses = self.folder / "heliograph.toml", self.folder / "addresses"
-        config.write_text(CONFIG.format(port=self.port, folder=self.folder))
-        addresses.unlink(missing_ok=True)
-        self.log = open(self.folder / "log", "ab")
-        self.process = await asyncio.create_subprocess_exec(
-            self.binary, "serve", "--config", str(config), "--address-file", str(addresses),
-            stderr=self.log,
-        )
-        PROCESSES.append(self.process)
-        while not addresses.exists():
-            if self.process.returncode is not None:
-                sys.exit((self.folder / "log").read_text(errors="replace"))
-            await asyncio.sleep(0)
-        self.url = addresses.read_text().splitlines()[0]
-        self.port = int(self.url.rsplit(":", 1)[1])
-
-    async def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        if await self.process.wait() != 0:
-            sys.exit("the server did not stop cleanly")
 
 
 class Js:
@@ -166,7 +114,7 @@ async def talk(room, speakers, first, last):
 
 
 async def play(binary, clients, folder):
-    server = Server(binary, folder)
+    server = Server(binary, folder, "demo.localhost")
     await server.start()
     tell(f"the server answers on {server.url}")
     alice = await Js("alice").start(server.url, clients)
@@ -241,7 +189,6 @@ async def compare(server, clients, room, users, sent):
     await second.do("stop")
 
 
-STARTED = time.monotonic()
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -249,7 +196,5 @@ if __name__ == "__main__":
         try:
             asyncio.run(play(sys.argv[1], Path(sys.argv[2]), folder))
         finally:
-            for process in PROCESSES:
-                if process.returncode is None:
-                    os.kill(process.pid, signal.SIGKILL)
+            kill_all()
     print("test result: ok. 1 passed; 0 failed")
