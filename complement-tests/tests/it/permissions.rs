@@ -165,6 +165,8 @@ fn of_others(route: &Route) -> Option<(u16, &'static str)> {
         // An event and what relates to it, and rooms that one may not know of.
         _ if path.contains("/{eventId}") && route.method == "GET" => unseen,
         "GET v1/room_summary/{roomIdOrAlias}"
+        | "GET unstable/im.nheko.summary/summary/{roomIdOrAlias}"
+        | "GET unstable/im.nheko.summary/rooms/{roomIdOrAlias}/summary"
         | "GET v3/devices/{deviceId}"
         | "PUT v3/devices/{deviceId}"
         | "POST v3/rooms/{roomId}/forget" => unseen,
