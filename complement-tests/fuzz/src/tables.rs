@@ -102,6 +102,8 @@ pub(crate) const ALL: &[Rows] = tables![
     DEVICE_TOKENS,
     REFRESH_TOKENS,
     LOGIN_TOKENS,
+    // Unread counts.
+    UNREAD_ROOMS,
 ];
 
 /// Rows: the first byte chooses the table, the second says how long the key is, without its prefix;

@@ -60,7 +60,7 @@ pub use interactive_auth::{
 };
 pub use invite_permission::blocks_invites;
 pub use localpart::{InvalidLocalpart, MAX_USER_ID_BYTES};
-pub use own_push_rules::{OwnRule, RuleKind, RulePlace};
+pub use own_push_rules::{OwnRule, RuleKind, RulePlace, push_rule_changes, push_rules_with};
 pub use passwords::{HashCost, MAX_PASSWORD_BYTES};
 pub use policies::PolicyVersion;
 pub use privacy::{PRIVACY, Privacy, privacy};

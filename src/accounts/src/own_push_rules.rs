@@ -337,6 +337,21 @@ pub(crate) fn of_user(
     Ok(name.map(|name| changes.applied(&name).to_string().into()))
 }
 
+/// What a user has changed of the push rules, as it is stored: for [`push_rules_with`]. `None` for
+/// one who changed nothing.
+pub fn push_rule_changes(view: &View, user: UserNum) -> Result<Option<Bytes>, StoreError> {
+    let key = (user, GLOBAL, Tail::from(PUSH_RULES));
+    Ok(view
+        .get(&schema::ACCOUNT_DATA, &key)?
+        .map(|row| row.content))
+}
+
+/// The content of `m.push_rules` for a user who changed this; changes that cannot be read are none.
+pub fn push_rules_with(changes: Option<&[u8]>, user_id: &str) -> Value {
+    let changes = changes.and_then(|changes| serde_json::from_slice::<Changes>(changes).ok());
+    changes.unwrap_or_default().applied(user_id)
+}
+
 fn check_id(rule_id: &str) -> Result<(), AccountError> {
     if rule_id.is_empty() || rule_id.starts_with('.') || rule_id.contains(['/', '\\']) {
         return Err(AccountError::Invalid(

@@ -95,6 +95,7 @@ pub struct PowerLevels {
     state_default: i64,
     invite: i64,
     redact: i64,
+    notifications: BTreeMap<String, i64>,
     /// Creators stand above all levels, where the version says so.
     above_all: HashSet<OwnedUserId>,
 }
@@ -125,6 +126,7 @@ impl PowerLevels {
                 state_default: 0,
                 invite: 0,
                 redact: 50,
+                notifications: BTreeMap::new(),
                 above_all,
             });
         };
@@ -153,6 +155,7 @@ impl PowerLevels {
             state_default: field("state_default", 50)?,
             invite: field("invite", 0)?,
             redact: field("redact", 50)?,
+            notifications: notifications(&content, rules.integer_power_levels),
             above_all: if privileged { creators } else { HashSet::new() },
         })
     }
@@ -198,10 +201,33 @@ impl PowerLevels {
         above_all.chain(of_users.map(|(user, _)| &**user))
     }
 
+    /// Whether a user may notify all of a room in a way such as `room`.
+    ///
+    /// <https://spec.matrix.org/v1.19/client-server-api/#conditions-1>
+    pub fn user_can_notify(&self, user: &UserId, key: &str) -> bool {
+        let level = self.notifications.get(key).copied();
+        self.reaches(user, level.unwrap_or(NOTIFICATION_LEVEL))
+    }
+
     /// Whether a user may redact events of others.
     pub fn user_can_redact(&self, user: &UserId) -> bool {
         self.reaches(user, self.redact)
     }
+}
+
+/// The level of a key that `notifications` does not have.
+const NOTIFICATION_LEVEL: i64 = 50;
+
+/// The levels in `notifications`; the rules demand nothing of them, so what is none is left out.
+fn notifications(content: &Object, strict: bool) -> BTreeMap<String, i64> {
+    let Some(Value::Object(levels)) = content.get("notifications") else {
+        return BTreeMap::new();
+    };
+    let read = |key: &str| level(levels, key, strict, NOTIFICATION_LEVEL).ok();
+    let levels = levels.keys();
+    levels
+        .filter_map(|key| Some((key.clone(), read(key)?)))
+        .collect()
 }
 
 /// An event's content.

@@ -12,13 +12,13 @@ use heliograph_tables::{
     codec::{Plain, UNSTAMPED},
     schema::{
         AUTH_CITED_BY, EVENT_IDS, EVENT_LOCAL, EVENT_STATUS, EVENTS, EventLocal, EventStatus,
-        LIVE_EVENTS, LiveEvent, Membership, Raw, Standing, StateRoot, TIMELINE, TimelineEntry,
-        USER_ROOMS, UserRoom,
+        LIVE_EVENTS, LiveEvent, LiveFacts, LiveMarks, Membership, Raw, Standing, StateRoot,
+        TIMELINE, TimelineEntry, USER_ROOMS, UserRoom,
     },
 };
 
 use crate::{
-    RoomError,
+    RoomError, live_facts,
     state::{MemberChange, MemberEntry, StateChange, StateKey},
     work::RoomWork,
 };
@@ -210,19 +210,21 @@ impl RoomWork<'_> {
         }
         status.position = Some(UNSTAMPED);
         let state_before = self.live.head.state;
+        let sender = self.user_num(new.pdu.sender().as_str())?;
+        let marks = live_facts::marks_of(&new.pdu)
+            .with_if(new.state_before != state_before, LiveMarks::APART)
+            .with_if(status.redacted_by.is_some(), LiveMarks::REDACTED);
         let live = LiveEvent {
             timeline: place,
             event: idx,
             state,
             state_before,
+            facts: Some(LiveFacts { sender, marks }),
         };
-        self.batch.put(
-            &LIVE_EVENTS,
-            &(self.room, UNSTAMPED, self.live_events),
-            &live,
-        );
+        let key = (self.room, UNSTAMPED, self.live_events);
+        self.batch.put(&LIVE_EVENTS, &key, &live);
+        self.fresh_live.insert(idx, (self.live_events, live));
         self.live_events = self.live_events.saturating_add(1);
-        let sender = self.user_num(new.pdu.sender().as_str())?;
         let (room, event) = (self.room, idx);
         self.batch.record(Record::Event {
             room,
@@ -389,6 +391,13 @@ impl RoomWork<'_> {
             .as_ref()
             .is_some_and(|b| b.membership == Membership::Join);
         self.note_guest(user, was_joined, membership == Membership::Join)?;
+        let joined_since = match (membership, &before) {
+            (Membership::Join, Some(before)) if was_joined => {
+                before.joined_since.or(Some(before.position))
+            }
+            (Membership::Join, _) => Some(UNSTAMPED),
+            _ => None,
+        };
         let joined_until = match membership {
             Membership::Join => None,
             _ if was_joined => Some((event, self.live.head.newest)),
@@ -400,6 +409,7 @@ impl RoomWork<'_> {
             position: UNSTAMPED,
             joined_until,
             forgotten: false,
+            joined_since,
         };
         self.batch.put(&USER_ROOMS, &key, &row);
         self.batch.record(Record::Membership {

@@ -144,6 +144,7 @@ impl RoomWork<'_> {
         if let Some(place) = status.timeline {
             self.forget_relation(pdu, idx, place)?;
         }
+        self.mark_redacted(idx, &status)?;
         let redacted = pdu
             .redacted(self.version())
             .map_err(|_| RoomError::Inconsistent("event cannot be redacted"))?;

@@ -224,6 +224,11 @@ impl<'a> Presenter<'a> {
         &self.visibility
     }
 
+    /// The room's id.
+    pub fn room_id(&self) -> &RoomId {
+        &self.room_id
+    }
+
     pub(crate) const fn view(&self) -> &'a View {
         self.view
     }

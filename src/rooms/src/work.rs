@@ -12,7 +12,7 @@ use heliograph_tables::{
     Batch, Op, Record, View,
     codec::{Plain, Tail, UNSTAMPED},
     schema::{
-        EVENT_IDS, EVENT_STATUS, EventStatus, ROOM_HEADS, RoomHead, STATE_KEY_NAMES,
+        EVENT_IDS, EVENT_STATUS, EventStatus, LiveEvent, ROOM_HEADS, RoomHead, STATE_KEY_NAMES,
         STATE_KEY_NUMS, StateRoot,
     },
 };
@@ -41,6 +41,8 @@ pub(crate) struct RoomWork<'a> {
     pub(crate) nodes: NodeWriter,
     /// Events of this change, which no view shows yet.
     pub(crate) fresh: HashMap<EventIdx, (Arc<Pdu>, EventStatus)>,
+    /// Live events of this change, by their places in it.
+    pub(crate) fresh_live: HashMap<EventIdx, (u16, LiveEvent)>,
     /// Rows about relations that this change has touched.
     pub(crate) relations: FreshRelations,
     /// State keys numbered by this change.
@@ -70,6 +72,7 @@ impl<'a> RoomWork<'a> {
             batch: Batch::new(op),
             nodes,
             fresh: HashMap::new(),
+            fresh_live: HashMap::new(),
             relations: FreshRelations::default(),
             fresh_keys: HashMap::new(),
             live_events: 0,

@@ -9,6 +9,7 @@ mod meta;
 mod names;
 mod passwords;
 mod policies;
+mod push;
 mod relations;
 mod rooms;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use meta::*;
 pub use names::*;
 pub use passwords::*;
 pub use policies::*;
+pub use push::*;
 pub use relations::*;
 pub use rooms::*;
 pub use tokens::*;
@@ -48,6 +50,7 @@ pub const ALL: &[&[&dyn AnyTable]] = &[
     ACCOUNT_TABLES,
     TOKEN_TABLES,
     POLICY_TABLES,
+    PUSH_TABLES,
 ];
 
 /// The table with a prefix.

@@ -152,6 +152,71 @@ impl Value for TimelineEntry {
     }
 }
 
+/// Marks of a live event that are told without reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveMarks(u8);
+
+impl LiveMarks {
+    /// Nothing is told.
+    pub const NONE: Self = Self(0);
+    /// An `m.room.message` that is no `m.notice`, has no state key, mentions nobody and relates to
+    /// nothing.
+    pub const PLAIN: Self = Self(1);
+    /// It relates to another event by a `rel_type`.
+    pub const RELATES: Self = Self(2);
+    /// It is a redaction.
+    pub const REDACTION: Self = Self(4);
+    /// It was redacted.
+    pub const REDACTED: Self = Self(8);
+    /// The state before it is not the room's *current* state when it came.
+    pub const APART: Self = Self(16);
+    const ALL: u8 = 31;
+
+    /// Whether all of some marks are there.
+    pub const fn has(self, marks: Self) -> bool {
+        self.0 & marks.0 == marks.0
+    }
+
+    /// These marks and others.
+    #[must_use]
+    pub const fn with(self, marks: Self) -> Self {
+        Self(self.0 | marks.0)
+    }
+
+    /// The same if a condition holds.
+    #[must_use]
+    pub const fn with_if(self, condition: bool, marks: Self) -> Self {
+        if condition { self.with(marks) } else { self }
+    }
+}
+
+/// What is told of a live event without reading it: what unread counts ask first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveFacts {
+    /// Who sent it.
+    pub sender: UserNum,
+    /// What kind of event it is.
+    pub marks: LiveMarks,
+}
+
+impl Field for LiveFacts {
+    fn put(&self, out: &mut Encoder) {
+        out.field(&self.sender).field(&self.marks.0);
+    }
+
+    fn take(from: &mut Bytes) -> Result<Self, Corrupt> {
+        let sender = Field::take(from)?;
+        let marks = u8::take(from)?;
+        if marks > LiveMarks::ALL {
+            return Err(Corrupt("marks of a live event"));
+        }
+        Ok(Self {
+            sender,
+            marks: LiveMarks(marks),
+        })
+    }
+}
+
 /// One event that came in live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveEvent {
@@ -163,25 +228,32 @@ pub struct LiveEvent {
     pub state: bool,
     /// The room's *current* state when it came, without it.
     pub state_before: StateRoot,
+    /// What is told of it without reading it; not in rows that were written before this was kept.
+    pub facts: Option<LiveFacts>,
 }
 
 impl Value for LiveEvent {
     fn encode(&self, out: &mut Encoder) {
-        out.field(&1u8)
+        out.field(&2u8)
             .field(&self.timeline)
             .field(&self.event)
             .field(&self.state)
-            .field(&self.state_before);
+            .field(&self.state_before)
+            .field(&self.facts);
     }
 
     fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
-        format(&mut from, 1)?;
+        let format = format_up_to(&mut from, 2)?;
         let from = &mut from;
         let live = Self {
             timeline: Field::take(from)?,
             event: Field::take(from)?,
             state: Field::take(from)?,
             state_before: Field::take(from)?,
+            facts: match format {
+                1 => None,
+                _ => Field::take(from)?,
+            },
         };
         end(from)?;
         Ok(live)
@@ -202,3 +274,38 @@ pub const LIVE_EVENTS: Table<(RoomNum, Position, u16), LiveEvent> =
     Table::new("live_events", Family::Index, 0x0404);
 
 pub(super) const ROOM_TABLES: &[&dyn AnyTable] = &[&ROOMS, &ROOM_HEADS, &TIMELINE, &LIVE_EVENTS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::testing::round_trip;
+
+    fn live(facts: Option<LiveFacts>) -> LiveEvent {
+        LiveEvent {
+            timeline: TimelineKey::FIRST,
+            event: EventIdx(1),
+            state: true,
+            state_before: StateRoot::EMPTY,
+            facts,
+        }
+    }
+
+    #[test]
+    fn live_events_round_trip_and_are_read_as_they_once_were_written() {
+        let key = (RoomNum(1), Position(2), 3);
+        for marks in 0..=LiveMarks::ALL {
+            let facts = LiveFacts {
+                sender: UserNum(9),
+                marks: LiveMarks(marks),
+            };
+            round_trip(&LIVE_EVENTS, &key, &live(Some(facts)));
+        }
+        round_trip(&LIVE_EVENTS, &key, &live(None));
+        let mut out = Encoder::new();
+        live(None).encode(&mut out);
+        let mut old = out.into_bytes();
+        old.pop();
+        old[0] = 1;
+        assert_eq!(LiveEvent::decode(old.into()).unwrap(), live(None));
+    }
+}

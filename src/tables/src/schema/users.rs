@@ -4,7 +4,7 @@ use bytes::Bytes;
 use heliograph_core::ids::{EventIdx, Position, RoomNum, TimelineKey, UserNum};
 
 use crate::{
-    codec::{Corrupt, Encoder, Field, Plain, Value, end, format},
+    codec::{Corrupt, Encoder, Field, Plain, Value, end, format, format_up_to},
     table::{AnyTable, Family, Table},
 };
 
@@ -97,20 +97,24 @@ pub struct UserRoom {
     pub joined_until: Option<(EventIdx, TimelineKey)>,
     /// Whether the user forgot the room.
     pub forgotten: bool,
+    /// Since when the user is joined, whatever member events came since. `None` while not joined,
+    /// and in rows that were written before this was kept.
+    pub joined_since: Option<Position>,
 }
 
 impl Value for UserRoom {
     fn encode(&self, out: &mut Encoder) {
-        out.field(&1u8)
+        out.field(&2u8)
             .field(&self.membership)
             .field(&self.event)
             .field(&self.position)
             .field(&self.joined_until)
-            .field(&self.forgotten);
+            .field(&self.forgotten)
+            .field(&self.joined_since);
     }
 
     fn decode(mut from: Bytes) -> Result<Self, Corrupt> {
-        format(&mut from, 1)?;
+        let format = format_up_to(&mut from, 2)?;
         let from = &mut from;
         let room = Self {
             membership: Field::take(from)?,
@@ -118,6 +122,10 @@ impl Value for UserRoom {
             position: Field::take(from)?,
             joined_until: Field::take(from)?,
             forgotten: Field::take(from)?,
+            joined_since: match format {
+                1 => None,
+                _ => Field::take(from)?,
+            },
         };
         end(from)?;
         Ok(room)
@@ -187,6 +195,31 @@ pub(super) const USER_TABLES: &[&dyn AnyTable] = &[
 mod tests {
     use super::*;
     use crate::schema::testing::round_trip;
+
+    fn user_room(joined_since: Option<Position>) -> UserRoom {
+        UserRoom {
+            membership: Membership::Join,
+            event: EventIdx(3),
+            position: Position(4),
+            joined_until: Some((EventIdx(1), TimelineKey::FIRST)),
+            forgotten: true,
+            joined_since,
+        }
+    }
+
+    #[test]
+    fn standings_round_trip_and_are_read_as_they_once_were_written() {
+        let key = (UserNum(1), RoomNum(2));
+        for since in [None, Some(Position(2))] {
+            round_trip(&USER_ROOMS, &key, &user_room(since));
+        }
+        let mut out = Encoder::new();
+        user_room(None).encode(&mut out);
+        let mut old = out.into_bytes();
+        old.pop();
+        old[0] = 1;
+        assert_eq!(UserRoom::decode(old.into()).unwrap(), user_room(None));
+    }
 
     #[test]
     fn erasures_round_trip() {
