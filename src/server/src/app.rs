@@ -13,6 +13,7 @@ use heliograph_accounts::Accounts;
 use heliograph_conf::Config;
 use heliograph_core::signing::Signer;
 use heliograph_federation::keys;
+use heliograph_push::Push;
 use heliograph_rooms::Rooms;
 use heliograph_storage::Database;
 use heliograph_sync::{Sync, Tracker};
@@ -84,12 +85,14 @@ impl Domain {
             settings::rooms(config),
         );
         let tracker = Arc::new(Tracker::new(Arc::clone(&store), WATCHED_USERS));
+        let push = Arc::new(Push::new(Arc::clone(&store), Arc::clone(&interner)));
         let parts = heliograph_sync::Parts {
             store,
             interner,
             pool: pool.clone(),
             rooms: rooms.clone(),
             accounts: Arc::clone(&accounts),
+            push,
             tracker: Arc::clone(&tracker),
             instance: random.number(),
             shutdown,

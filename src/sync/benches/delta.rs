@@ -17,6 +17,7 @@ use heliograph_accounts::{Accounts, NewDevice, Registration};
 use heliograph_core::{
     ids::RoomNum, json::Value, room_version::RoomVersion, signing::Ed25519Signer, tokens::SyncToken,
 };
+use heliograph_push::Push;
 use heliograph_rooms::{NewRoom, Preset, Rooms, Sender, Transaction};
 use heliograph_sync::{Filter, Parts, Settings, Sync, SyncRequest, Tracker};
 use heliograph_tables::{Op, Store, interner::Interner, mem::MemStore};
@@ -191,8 +192,10 @@ impl Server {
     }
 
     fn sync(&self, tracker: Arc<Tracker>) -> Sync {
+        let store: Arc<dyn Store> = Arc::<MemStore>::clone(&self.store);
         let parts = Parts {
-            store: Arc::<MemStore>::clone(&self.store),
+            push: Arc::new(Push::new(Arc::clone(&store), Arc::clone(&self.interner))),
+            store,
             interner: Arc::clone(&self.interner),
             pool: self.pool.clone(),
             rooms: self.rooms.clone(),

@@ -5,6 +5,7 @@ use heliograph_core::{
     ids::{EventIdx, RoomNum, TimelineKey, UserNum},
     tokens::SyncToken,
 };
+use heliograph_push::Counts;
 use heliograph_rooms::ReceiptRow;
 
 use crate::{
@@ -58,6 +59,8 @@ pub struct RoomDelta<'a> {
     pub prev_batch: TimelineKey,
     /// The state that changed before the timeline, or, if so asked, up to its end.
     pub state: Vec<EventIdx>,
+    /// Whether anything came, wanted or not.
+    pub(crate) has_events: bool,
     /// Account data of the room.
     pub account_data: Vec<AccountDataRow>,
 }
@@ -82,6 +85,8 @@ pub struct JoinedRoom<'a> {
     pub typing: Option<Vec<UserNum>>,
     /// Who is in it, if that changed.
     pub summary: Option<Summary>,
+    /// What the user has not read; always there once all is counted.
+    pub counts: Option<Counts>,
 }
 
 /// Who is in a room.

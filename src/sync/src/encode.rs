@@ -11,8 +11,9 @@ use heliograph_core::{
     ids::{EventIdx, RoomNum},
     tokens::PaginationToken,
 };
+use heliograph_push::Counts;
 use heliograph_rooms::{Form, PresenceState, Related, push_string};
-use heliograph_tables::View;
+use heliograph_tables::{View, schema::Tally};
 
 use crate::{
     delta::{Delta, JoinedRoom, RoomDelta, Summary},
@@ -123,6 +124,9 @@ fn push_joined(out: &mut String, ask: &Ask<'_>, joined: &JoinedRoom<'_>) -> Resu
     push_ephemeral(out, ask, joined)?;
     if let Some(summary) = &joined.summary {
         push_summary(out, ask.view, ask, summary)?;
+    }
+    if let Some(counts) = &joined.counts {
+        push_counts(out, ask, counts);
     }
     out.push('}');
     Ok(())
@@ -257,6 +261,37 @@ fn push_ephemeral(
     }
     out.push_str("]}");
     Ok(())
+}
+
+/// Writes `unread_notifications` and, for those who want threads by themselves,
+/// `unread_thread_notifications`.
+///
+/// <https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications>
+fn push_counts(out: &mut String, ask: &Ask<'_>, counts: &Counts) {
+    let by_thread = ask.filter.room.timeline.unread_thread_notifications;
+    let room = if by_thread { counts.main } else { counts.all() };
+    out.push_str(",\"unread_notifications\":");
+    push_tally(out, room);
+    if !by_thread {
+        return;
+    }
+    out.push_str(",\"unread_thread_notifications\":{");
+    for (root, tally) in &counts.threads {
+        comma(out);
+        push_string(out, root);
+        out.push(':');
+        push_tally(out, *tally);
+    }
+    out.push('}');
+}
+
+fn push_tally(out: &mut String, tally: Tally) {
+    write!(
+        out,
+        "{{\"highlight_count\":{},\"notification_count\":{}}}",
+        tally.highlights, tally.notifications
+    )
+    .ok();
 }
 
 fn push_summary(

@@ -10,6 +10,7 @@ use heliograph_core::{
     ids::{DeviceNum, EventIdx, Position, RoomNum, UserNum},
     tokens::SyncToken,
 };
+use heliograph_push::Push;
 use heliograph_rooms::{Reader, Rooms, RoomsView, receipts_since};
 use heliograph_tables::{
     StoreError, View,
@@ -26,6 +27,7 @@ use crate::{
     request::{Stretch, SyncError, SyncRequest},
     room::RoomReader,
     tracker::Tracker,
+    unread::Unread,
 };
 
 /// Receipts of one room in one answer at most, the newest ones.
@@ -37,6 +39,7 @@ const MAX_CHANGED_ROOMS: usize = 1000;
 pub(crate) struct Engine {
     pub(crate) rooms: Rooms,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) push: Arc<Push>,
     pub(crate) interner: Arc<Interner>,
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) lazy: LazyMembers,
@@ -56,6 +59,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) filter: &'a Filter,
     pub(crate) full_state: bool,
     pub(crate) use_state_after: bool,
+    /// What is unread.
+    pub(crate) unread: Unread,
     /// Whom the user ignores; read when it is first asked for.
     ignored: OnceCell<HashSet<String>>,
     /// The key of that state, or of the one before the timeline.
@@ -74,6 +79,7 @@ impl<'a> Ask<'a> {
             use_state_after: request.use_state_after,
             ignored: OnceCell::new(),
             state_key: request.state_key(),
+            unread: Unread::default(),
         }
     }
 
@@ -203,7 +209,9 @@ impl Engine {
         stretch: Stretch,
     ) -> Result<Vec<(RoomNum, UserRoom)>, SyncError> {
         let changed = match stretch.from {
-            Some(from) if !ask.full_state => self.tracker.rooms_after(from, MAX_CHANGED_ROOMS),
+            Some(from) if !ask.full_state && !ask.unread.rules_changed.get() => {
+                self.tracker.rooms_after(from, MAX_CHANGED_ROOMS)
+            }
             _ => None,
         };
         let Some(mut changed) = changed else {
@@ -291,15 +299,31 @@ impl Engine {
         let mut events = reader.events(own, &head)?;
         events.limited |= own.from.is_none() && stretch.from.is_some();
         events.account_data = self.room_account_data(ask, own, room)?;
-        let receipts = self.receipts(ask, own, room)?;
+        let mut receipts = self.receipts(ask, own, room)?;
+        let has_read = receipts.iter().any(|row| row.user == ask.user);
+        if !ask.filter.room.ephemeral.wants_type("m.receipt") {
+            receipts.clear();
+        }
         let typing = self.typing(ask, stretch, room)?;
-        let news = !events.is_empty() || !receipts.is_empty() || typing.is_some();
-        if news || summary.is_some() || stretch.from.is_none() || ask.full_state {
+        let news = !events.is_empty()
+            || !receipts.is_empty()
+            || typing.is_some()
+            || summary.is_some()
+            || stretch.from.is_none()
+            || ask.full_state;
+        // Without any of these nobody's counts have changed.
+        if !(news || has_read || events.has_events || ask.unread.rules_changed.get()) {
+            return Ok(());
+        }
+        let counts = self.counts(ask, &events, (room, standing), &head)?;
+        let counted = counts.as_ref().map(|counts| counts.changed);
+        if news || counted > own.from {
             delta.joined.push(JoinedRoom {
                 events,
                 receipts,
                 typing,
                 summary,
+                counts,
             });
         }
         Ok(())
@@ -361,6 +385,8 @@ impl Engine {
                 prev_batch: RoomReader::first_place(),
                 // Who takes no state from timelines is told of the end here too.
                 state: Vec::from_iter(ask.use_state_after.then_some(standing.event)),
+                state: Vec::new(),
+                has_events: true,
                 account_data: Vec::new(),
             },
         };
@@ -375,6 +401,7 @@ impl Engine {
         delta: &mut Delta<'_>,
     ) -> Result<(), SyncError> {
         let rows = self.account_data(ask, stretch, None)?;
+        ask.unread.note_account_data(&rows);
         let wanted = |kind: &str| ask.filter.account_data.wants_type(kind);
         delta.account_data = rows.into_iter().filter(|row| wanted(&row.kind)).collect();
         Ok(())
@@ -412,9 +439,6 @@ impl Engine {
         stretch: Stretch,
         room: RoomNum,
     ) -> Result<Vec<heliograph_rooms::ReceiptRow>, SyncError> {
-        if !ask.filter.room.ephemeral.wants_type("m.receipt") {
-            return Ok(Vec::new());
-        }
         let bounds = (stretch.from.unwrap_or(Position(0)), stretch.to);
         let rows = receipts_since(ask.view, (room, ask.user), bounds, MAX_RECEIPTS)?;
         let mut shown = Vec::with_capacity(rows.len());

@@ -90,6 +90,8 @@ pub struct EventFilter {
     pub lazy_load_members: bool,
     /// Such members again although they were sent before.
     pub include_redundant_members: bool,
+    /// Unread counts of each thread by itself.
+    pub unread_thread_notifications: bool,
 }
 
 /// Why a filter is refused.

@@ -17,10 +17,12 @@ mod receipts;
 mod request;
 mod room;
 mod tracker;
+mod unread;
 
 use std::{sync::Arc, time::Duration};
 
 use heliograph_accounts::Accounts;
+use heliograph_push::Push;
 use heliograph_rooms::Rooms;
 use heliograph_tables::{Op, Store, interner::Interner};
 use heliograph_work::{Pool, Shutdown};
@@ -62,6 +64,8 @@ pub struct Parts {
     pub rooms: Rooms,
     /// Accounts.
     pub accounts: Arc<Accounts>,
+    /// Push rules and unread counts.
+    pub push: Arc<Push>,
     /// What changed lately.
     pub tracker: Arc<Tracker>,
     /// A number that no other process of this database has had.
@@ -86,6 +90,10 @@ struct Answer {
     empty: bool,
 }
 
+/// Times that an answer is begun anew before all unread events are counted: each
+/// round counts more than a thousand.
+const MAX_COUNTING_ROUNDS: usize = 10_000;
+
 impl Sync {
     /// Syncs over a store.
     pub fn new(parts: Parts, settings: Settings) -> Self {
@@ -95,6 +103,7 @@ impl Sync {
             pool,
             rooms,
             accounts,
+            push,
             tracker,
             instance,
             shutdown,
@@ -104,6 +113,7 @@ impl Sync {
         let engine = Engine {
             rooms,
             accounts,
+            push,
             interner,
             tracker,
             lazy,
@@ -180,8 +190,19 @@ impl Sync {
             .await?
     }
 
-    /// What there is to tell now.
+    /// What there is to tell now; first, unread events are counted, as many at once as leave others
+    /// their turn.
     async fn answer(&self, request: &Arc<SyncRequest>) -> Result<Answer, SyncError> {
+        for _ in 0..MAX_COUNTING_ROUNDS {
+            if let Some(answer) = self.try_answer(request).await? {
+                return Ok(answer);
+            }
+        }
+        Err(SyncError::Inconsistent("unread events without an end"))
+    }
+
+    /// What there is to tell now; `None` when there are still unread events to be counted.
+    async fn try_answer(&self, request: &Arc<SyncRequest>) -> Result<Option<Answer>, SyncError> {
         let (engine, store, request) = (
             Arc::clone(&self.engine),
             Arc::clone(&self.store),
@@ -197,12 +218,15 @@ impl Sync {
                 let view = store.view(op);
                 let ask = Ask::new(&engine, &view, &request);
                 let delta = engine.delta(&ask, request.since)?;
+                if ask.unread.is_uncounted.get() {
+                    return Ok(None);
+                }
                 let initial = engine.stretch(&view, request.since).from.is_none();
                 let json = encode::encode(&ask, &delta)?;
-                Ok(Answer {
+                Ok(Some(Answer {
                     json,
                     empty: delta.is_empty() && !initial,
-                })
+                }))
             })
             .await?
     }

@@ -74,6 +74,7 @@ impl<'a> RoomReader<'a> {
             limited: chunk.limited,
             prev_batch,
             state,
+            has_events: chunk.oldest.is_some() || chunk.limited,
             account_data: Vec::new(),
         })
     }

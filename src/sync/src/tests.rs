@@ -6,6 +6,7 @@ use heliograph_accounts::{Accounts, Registration};
 use heliograph_core::{
     ids::RoomNum, json::Value, room_version::RoomVersion, signing::Ed25519Signer, tokens::SyncToken,
 };
+use heliograph_push::Push;
 use heliograph_rooms::{
     Action, MembershipChange, NewRoom, Preset, ReceiptPlace, ReceiptType, Rooms, Sender,
     Transaction,
@@ -71,6 +72,7 @@ impl World {
         );
         let tracker = Arc::new(Tracker::new(Arc::clone(&dyn_store), 100));
         let parts = Parts {
+            push: Arc::new(Push::new(Arc::clone(&dyn_store), Arc::clone(&interner))),
             store: dyn_store,
             interner,
             pool,

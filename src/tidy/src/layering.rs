@@ -18,7 +18,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("http", &["core", "work"]),
     ("accounts", &["core", "work", "tables"]),
     ("rooms", &["core", "work", "tables", "accounts"]),
-    ("sync", &["core", "work", "tables", "accounts", "rooms"]),
+    ("push", &["core", "tables", "accounts", "rooms"]),
+    (
+        "sync",
+        &["core", "work", "tables", "accounts", "rooms", "push"],
+    ),
     (
         "client-api",
         &[
@@ -42,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "http",
             "accounts",
             "rooms",
+            "push",
             "sync",
             "client-api",
             "federation",
@@ -56,7 +61,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["core", "work", "tables", "storage", "accounts", "rooms"],
     ),
     // Never `storage`: codecs and parsers compile without RocksDB.
-    ("fuzz", &["core", "tables", "rooms", "sync"]),
+    ("fuzz", &["core", "tables", "rooms", "push", "sync"]),
 ];
 
 /// What the tests of any crate may use besides.
