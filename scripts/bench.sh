@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
 cargo build --release --locked --workspace --bins
-cargo bench --locked --workspace --no-run --bench commit --bench state --bench delta
+cargo bench --locked --workspace --no-run --bench commit --bench state --bench delta --bench rules
 
 curves=$cache/bench
 mkdir -p "$curves"
@@ -17,6 +17,7 @@ curve() {
 curve commit commit
 curve state state
 curve sync delta
+curve push rules
 
 echo "== starts, sends and syncs"
 release=$CARGO_TARGET_DIR/release

@@ -27,7 +27,11 @@ pub(crate) fn of_divan(text: &str) -> Result<Vec<Curve>> {
                 name: name.to_owned(),
                 points: Vec::new(),
             });
-        } else if is_size && let Some(median) = columns.nth(1) {
+        } else if is_size
+            && let Some(median) = columns.nth(1)
+            // Under a size there may be a line that says how many that makes a second.
+            && !median.trim().ends_with("/s")
+        {
             let curve = curves.last_mut().ok_or("a size without a benchmark")?;
             curve.points.push((name.to_owned(), nanoseconds(median)?));
         }
@@ -95,6 +99,7 @@ mod tests {
 state           fastest       │ slowest       │ median        │ mean          │ samples │ iters
 ├─ change                     │               │               │               │         │
 │  ├─ 100       4.1 µs        │ 9.2 µs        │ 5.5 µs        │ 6.1 µs        │ 100     │ 400
+│  │            24 Mitem/s    │ 10 Mitem/s    │ 18 Mitem/s    │ 16 Mitem/s    │         │
 │  ╰─ 10000     1.25 ms       │ 2 ms          │ 1.5 ms        │ 1.6 ms        │ 100     │ 100
 ╰─ look_up                    │               │               │               │         │
    ╰─ 100       80.5 ns       │ 99 ns         │ 90.25 ns      │ 91 ns         │ 100     │ 6400

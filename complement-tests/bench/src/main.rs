@@ -1,7 +1,7 @@
 //! Measures sends beside the floor, starts and syncs, and writes the report of all benchmarks.
 //!
 //! usage: `heliograph-bench FLOOR CURVES REPORT`: the floor's program, the folder with what the
-//! benchmarks of the crates printed (`commit`, `state`, `sync`), and the file to write.
+//! benchmarks of the crates printed (`commit`, `state`, `sync`, `push`), and the file to write.
 //!
 //! It knows the server from outside only: its process and its HTTP.
 
@@ -46,6 +46,7 @@ async fn run() -> Result<()> {
     let (commits, state) = (printed("commit")?, printed("state")?);
     let (commits, state) = (curves::of_commits(&commits)?, curves::of_divan(&state)?);
     let sync = curves::of_divan(&printed("sync")?)?;
+    let push = curves::of_divan(&printed("push")?)?;
 
     let begun = load_average()?;
     let starts = vec![
@@ -67,6 +68,7 @@ async fn run() -> Result<()> {
         commits,
         state,
         sync,
+        push,
     };
     let text = report.text()?;
     fs::write(&target, &text)?;

@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) state: Vec<Curve>,
     /// Sync.
     pub(crate) sync: Vec<Curve>,
+    /// Push rules for all members of a room.
+    pub(crate) push: Vec<Curve>,
 }
 
 impl Report {
@@ -56,6 +58,12 @@ impl Report {
         write_curves(&mut text, STATE, &self.state)?;
         self.write_accounts(&mut text)?;
         write_curves(&mut text, SYNC, &self.sync)?;
+        write_curves(&mut text, PUSH, &self.push)?;
+        text.push_str("For each member:\n\n");
+        for curve in &self.push {
+            writeln!(text, "`{}`:\n", curve.name)?;
+            write_bars(&mut text, &each(curve)?, time)?;
+        }
         // Every section ends with an empty line and begins with one.
         Ok(text.trim_end().replace("\n\n\n", "\n\n") + "\n")
     }
@@ -209,6 +217,23 @@ changes holds, as after a restart of the server: it looks at each of the account
 wall times.
 
 ";
+
+const PUSH: &str = "
+## Push rules for one event
+
+`src/push/benches/rules.rs`: one message is read, and the rules of all members of a room are asked
+about it; so many members, with the predefined rules, or a tenth of them with rules that nobody else
+has. Nothing is known beforehand. Medians of wall times, for all members together:
+
+";
+
+/// A curve divided by its sizes.
+fn each(curve: &Curve) -> Result<Vec<(String, f64)>> {
+    let points = curve.points.iter();
+    points
+        .map(|(size, all)| Ok((size.clone(), all / size.parse::<f64>()?)))
+        .collect()
+}
 
 fn write_curves(text: &mut String, head: &str, curves: &[Curve]) -> Result<()> {
     text.push_str(head);

@@ -149,6 +149,7 @@ fn written_events(events: &EventFilter) -> Value {
         "related_by_senders": events.related_by_senders,
         "lazy_load_members": events.lazy_load_members,
         "include_redundant_members": events.include_redundant_members,
+        "unread_thread_notifications": events.unread_thread_notifications,
     })
 }
 
@@ -161,7 +162,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "{\"room\":{\"timeline\":{\"limit\":10,\"types\":[\"m.room.*\",\"*\"],\"not_types\":[\
             \"*a*b*\"]}}}\0m.room.name\0@a:b",
         "{\"room\":{\"state\":{\"senders\":[\"@a:b\"],\"not_senders\":[\"@c:d\"],\
-            \"lazy_load_members\":true,\"include_redundant_members\":false}}}\0m.a\0@a:b",
+            \"lazy_load_members\":true,\"include_redundant_members\":false,\"unread_thread_notifications\":true}}}\0m.a\0@a:b",
         "{\"room\":{\"timeline\":{\"rel_types\":[\"m.thread\"],\"not_rel_types\":[],\"related_by_rel_types\":[\"m.x\"],\
             \"related_by_senders\":[\"@a:b\"]}}}\0m.a\0@a:b",
         "{\"room\":{\"ephemeral\":{\"types\":[\"a*a\",\"**\"]},\"account_data\":{\"limit\":0,\

@@ -10,6 +10,7 @@
 mod events;
 mod filters;
 mod json;
+mod push_rules;
 mod states;
 mod sync_tokens;
 mod tables;
@@ -22,6 +23,7 @@ use std::fmt::Debug;
 pub use events::events;
 pub use filters::filters;
 pub use json::json;
+pub use push_rules::push_rules;
 pub use states::{nodes, states};
 pub use sync_tokens::sync_tokens;
 pub use tables::tables;
@@ -58,6 +60,11 @@ pub const TARGETS: &[Target] = &[
         name: "nodes",
         run: nodes,
         seeds: states::node_seeds,
+    },
+    Target {
+        name: "push_rules",
+        run: push_rules,
+        seeds: push_rules::seeds,
     },
     Target {
         name: "states",

@@ -111,6 +111,11 @@ fn nodes_hold_under_mutation() {
 }
 
 #[test]
+fn push_rules_hold_under_mutation() {
+    run(target("push_rules"));
+}
+
+#[test]
 fn states_hold_under_mutation() {
     run(target("states"));
 }

@@ -385,7 +385,6 @@ impl Engine {
                 prev_batch: RoomReader::first_place(),
                 // Who takes no state from timelines is told of the end here too.
                 state: Vec::from_iter(ask.use_state_after.then_some(standing.event)),
-                state: Vec::new(),
                 has_events: true,
                 account_data: Vec::new(),
             },
