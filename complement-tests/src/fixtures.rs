@@ -23,6 +23,8 @@ pub struct Sizes {
     pub rooms: usize,
     /// Messages in the long room.
     pub events: usize,
+    /// Rooms of somebody else in the directory.
+    pub published: usize,
 }
 
 impl Sizes {
@@ -31,12 +33,14 @@ impl Sizes {
         members: 10,
         rooms: 10,
         events: 10,
+        published: 0,
     };
     /// What must cost no more.
     pub const BIG: Self = Self {
         members: 100_000,
         rooms: 10_000,
         events: 1_000_000,
+        published: 0,
     };
 }
 
@@ -100,15 +104,16 @@ fn made(sizes: Sizes) -> PathBuf {
         members,
         rooms,
         events,
+        published,
     } = sizes;
     let cache = cache();
     fs::create_dir_all(&cache).expect("a folder for fixtures");
-    let folder = cache.join(format!("{VERSION}-{members}-{rooms}-{events}"));
+    let folder = cache.join(format!("{VERSION}-{members}-{rooms}-{events}-{published}"));
     let lock = File::create(folder.with_extension("lock")).expect("a lock file");
     lock.lock().expect("the lock");
     if !folder.exists() {
         let status = Command::new(server::program("heliograph-loader"))
-            .args([members, rooms, events].map(|size| size.to_string()))
+            .args([members, rooms, events, published].map(|size| size.to_string()))
             .arg(&folder)
             .stdin(Stdio::null())
             .status()

@@ -17,6 +17,7 @@ use heliograph_complement::measure::load_average;
 use report::Report;
 
 mod curves;
+mod directory;
 mod http;
 mod process;
 mod report;
@@ -59,12 +60,14 @@ async fn run() -> Result<()> {
     let sends = send::measure(&floor).await?;
     println!("sends are measured");
     let accounts = syncs::measure().await?;
+    let directories = directory::measure().await?;
     let report = Report {
         machine: process::machine()?,
         load: [begun, load_average()?],
         sends,
         starts,
         accounts,
+        directories,
         commits,
         state,
         sync,

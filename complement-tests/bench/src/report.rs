@@ -7,6 +7,7 @@ use heliograph_complement::measure::verdict;
 use crate::{
     Result,
     curves::{Commit, Curve},
+    directory::Directory,
     send,
     send::Compared,
     starts::{STARTS, Starts},
@@ -31,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) starts: Vec<Starts>,
     /// Syncs of a server.
     pub(crate) accounts: Vec<Account>,
+    /// The directory of published rooms.
+    pub(crate) directories: Vec<Directory>,
     /// Committing.
     pub(crate) commits: Vec<Commit>,
     /// State trees and resolution.
@@ -64,6 +67,7 @@ impl Report {
             writeln!(text, "`{}`:\n", curve.name)?;
             write_bars(&mut text, &each(curve)?, time)?;
         }
+        self.write_directories(&mut text)?;
         // Every section ends with an empty line and begins with one.
         Ok(text.trim_end().replace("\n\n\n", "\n\n") + "\n")
     }
@@ -147,6 +151,27 @@ impl Report {
         write_bars(text, &points, time)
     }
 
+    fn write_directories(&self, text: &mut String) -> Result<()> {
+        text.push_str(DIRECTORY);
+        for directory in &self.directories {
+            let rooms = grouped(&directory.rooms.to_string());
+            let Directory {
+                first,
+                page,
+                later,
+                rare,
+                common,
+                ..
+            } = directory;
+            writeln!(
+                text,
+                "| {rooms} | {first:.0} | {page:.3} | {later:.3} | {rare:.3} | {common:.3} |"
+            )?;
+        }
+        text.push('\n');
+        Ok(())
+    }
+
     fn write_commits(&self, text: &mut String) -> Result<()> {
         text.push_str(COMMITS);
         for commit in &self.commits {
@@ -207,6 +232,17 @@ that it looks at each room. The server with 10,000 rooms also has a room of 100,
 
 | rooms | nothing new | one message | one message, after a restart |
 |---|---|---|---|
+";
+
+const DIRECTORY: &str = "
+## The directory of published rooms
+
+By rooms in it, over HTTP: wall milliseconds of the first request after a start, which reads the
+directory; then CPU milliseconds of the server for the first page of 20 rooms, for the page after it,
+and for searches whose term one room has, and every room.
+
+| rooms | first request, ms | a page | the next page | a rare term | a common term |
+|---|---|---|---|---|---|
 ";
 
 const SYNC: &str = "

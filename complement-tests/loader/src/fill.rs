@@ -63,15 +63,21 @@ pub(crate) async fn crowd(world: &World, users: &[&User], members: usize) -> Res
     Ok(id)
 }
 
-/// Many rooms of one user.
-pub(crate) async fn rooms(world: &World, owner: &User, rooms: usize) -> Result<()> {
+/// Many rooms of one user, in the directory if they are published.
+pub(crate) async fn rooms(
+    world: &World,
+    owner: &User,
+    rooms: usize,
+    published: bool,
+) -> Result<()> {
     let mut making = JoinSet::new();
     for number in 0..rooms {
         if making.len() == ROOMS_AT_ONCE {
             making.join_next().await.ok_or("nothing was begun")???;
         }
         let (world, owner) = (world.clone(), owner.clone());
-        making.spawn(async move { world.room(&owner, &format!("room {number:05}")).await });
+        let name = format!("room {number:05}");
+        making.spawn(async move { world.new_room(&owner, &name, published).await });
     }
     while let Some(made) = making.join_next().await {
         made??;

@@ -27,16 +27,19 @@ struct Sizes {
     rooms: usize,
     /// Messages in the long room.
     events: usize,
+    /// Rooms of somebody else in the directory.
+    published: usize,
 }
 
 #[expect(clippy::print_stderr, reason = "a program that tests start")]
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let made = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [members, rooms, events, folder] => sizes(members, rooms, events).and_then(|sizes| {
-            tokio::runtime::Runtime::new()?.block_on(make(sizes, folder.as_ref()))
-        }),
-        _ => Err("usage: heliograph-loader MEMBERS ROOMS EVENTS FOLDER".into()),
+        [members, rooms, events, published, folder] => sizes([members, rooms, events, published])
+            .and_then(|sizes| {
+                tokio::runtime::Runtime::new()?.block_on(make(sizes, folder.as_ref()))
+            }),
+        _ => Err("usage: heliograph-loader MEMBERS ROOMS EVENTS PUBLISHED FOLDER".into()),
     };
     match made {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,11 +50,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn sizes(members: &str, rooms: &str, events: &str) -> Result<Sizes> {
+fn sizes([members, rooms, events, published]: [&str; 4]) -> Result<Sizes> {
     Ok(Sizes {
         members: members.parse()?,
         rooms: rooms.parse()?,
         events: events.parse()?,
+        published: published.parse()?,
     })
 }
 
@@ -71,8 +75,12 @@ async fn make(sizes: Sizes, folder: &Path) -> Result<()> {
     let crowd = fill::crowd(&world, &[&owner, &member], sizes.members).await?;
     say(&format!("{} members", sizes.members), begin);
     let begin = Instant::now();
-    fill::rooms(&world, &owner, sizes.rooms).await?;
+    fill::rooms(&world, &owner, sizes.rooms, false).await?;
     say(&format!("{} rooms", sizes.rooms), begin);
+    let begin = Instant::now();
+    let publisher = world.user("publisher").await?;
+    fill::rooms(&world, &publisher, sizes.published, true).await?;
+    say(&format!("{} published rooms", sizes.published), begin);
     let begin = Instant::now();
     let long = fill::long(&world, &[&owner, &member], sizes.events).await?;
     say(&format!("{} events", sizes.events), begin);

@@ -151,6 +151,16 @@ impl World {
 
     /// A new public room.
     pub(crate) async fn room(&self, creator: &User, name: &str) -> Result<(OwnedRoomId, RoomNum)> {
+        self.new_room(creator, name, false).await
+    }
+
+    /// A new public room, in the directory if it is published.
+    pub(crate) async fn new_room(
+        &self,
+        creator: &User,
+        name: &str,
+        published: bool,
+    ) -> Result<(OwnedRoomId, RoomNum)> {
         let nothing = || Value::object::<&str, _>([]);
         let new = NewRoom {
             version: RoomVersion::DEFAULT,
@@ -164,7 +174,7 @@ impl World {
             invite: Vec::new(),
             is_direct: false,
             alias: None,
-            published: false,
+            published,
             creator_profile: nothing(),
         };
         let id = self.rooms.create(creator.sender.clone(), new).await?;

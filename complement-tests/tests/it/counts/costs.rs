@@ -9,6 +9,7 @@ fn sizes(members: usize, events: usize) -> Sizes {
         members,
         rooms: 2,
         events,
+        published: 0,
     }
 }
 

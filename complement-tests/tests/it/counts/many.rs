@@ -9,6 +9,7 @@ const SIZES: Sizes = Sizes {
     members: 2,
     rooms: 1,
     events: 5000,
+    published: 0,
 };
 
 /// The messages of `member`, oldest first.
