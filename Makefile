@@ -1,7 +1,7 @@
 # The commands of this repository. `docs/development.md` says what each needs and where it keeps it.
 SHELL := bash
 
-.PHONY: run test lint demo bench bench-peers soak fuzz setup env
+.PHONY: run test coverage lint demo bench bench-peers soak fuzz setup env
 
 ## Build the server and start it on the folder `data`, for this machine only
 run: setup
@@ -10,6 +10,10 @@ run: setup
 ## Every test suite, one after the other
 test: setup
 	scripts/test.sh
+
+## Which behaviours of the specification's checklist a test asserts
+coverage: setup
+	cargo run --release --locked --quiet --workspace --bin coverage
 
 ## Format, lints, links of the documentation, our own rules
 lint: setup

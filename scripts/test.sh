@@ -49,9 +49,11 @@ table+=$(printf '%-10s %27d s' building $((SECONDS - begin)))$'\n'
 
 suite unit cargo test --release --locked --workspace --lib --bins --no-fail-fast
 if [[ -d complement-tests/tests ]]; then
-    suite blackbox cargo test --release --locked --workspace --test '*' --no-fail-fast
+    suite blackbox cargo test --release --locked --workspace --test it --no-fail-fast
 fi
-# Alone at last: its clients and the server share the machine with nothing else.
+# The rest comes alone: clients, peers and the server share the machine with nothing else.
+scripts/peers.sh
+suite peers cargo test --release --locked --workspace --test peers --no-fail-fast
 HELIOGRAPH_BIN=$CARGO_TARGET_DIR/release/heliograph suite clients scripts/demo.sh
 HELIOGRAPH_BIN=$CARGO_TARGET_DIR/release/heliograph suite features scripts/features.sh
 finish

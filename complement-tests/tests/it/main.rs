@@ -15,6 +15,7 @@ mod bad_input;
 mod conformance;
 mod costs;
 mod counts;
+mod coverage;
 mod crashes;
 mod deactivation;
 mod deleted_data;

@@ -158,3 +158,34 @@ async fn two_rules_that_are_made_at_once_both_stay() {
     let expected: Vec<String> = (0..8).map(|number| format!("!{number}:x")).collect();
     assert_eq!(made, expected, "PSH-02");
 }
+
+#[tokio::test]
+async fn invites_and_rooms_of_two_have_rules_with_a_sound() {
+    let server = TestServer::usual().await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let rule = |kind: &str, id: &str| path(&["pushrules", "global", kind, id]);
+    let loud = json!(["notify", { "set_tweak": "sound", "value": "default" }]);
+    for (behaviour, kind, id) in [
+        ("PSH-09", "override", ".m.rule.invite_for_me"),
+        ("PSH-19", "underride", ".m.rule.room_one_to_one"),
+        ("PSH-19", "underride", ".m.rule.encrypted_room_one_to_one"),
+    ] {
+        let told = bob.get(&rule(kind, id)).await.ok(behaviour);
+        assert_eq!(told["actions"], loud, "{behaviour}: {id}");
+    }
+    let off = rule("underride", ".m.rule.message") + "/enabled";
+    bob.put(&off, json!({ "enabled": false }))
+        .await
+        .ok("PSH-05");
+    let room = alice.create_public_room().await;
+    bob.join(&room).await;
+    let unread = async || {
+        let told = bob.sync("timeout=0").await;
+        told["rooms"]["join"][&room]["unread_notifications"]["notification_count"].clone()
+    };
+    alice.say(&room, "between us").await;
+    assert_eq!(unread().await, 1, "PSH-19: in a room of two");
+    server.user("carol").await.join(&room).await;
+    alice.say(&room, "among three").await;
+    assert_eq!(unread().await, 1, "PSH-19: in a room of three");
+}

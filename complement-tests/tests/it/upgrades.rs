@@ -204,7 +204,7 @@ async fn who_comes_into_the_new_room_takes_along_what_they_have_set_for_the_old_
         let tags = path(&["user", &user.user_id, "rooms", &new, "tags"]);
         let tags = user.get(&tags).await.ok("ACC-03");
         let order = &tags["tags"]["m.favourite"]["order"];
-        assert_eq!(order, 0.25, "MOD-09: tags: {tags}");
+        assert_eq!(order, 0.25, "MOD-09, ACC-05: tags: {tags}");
         let at = user.account_data_path("m.direct");
         let expected = json!({ (alice.user_id.clone()): [old, "!other:x", new],
             "@x:x": ["!other:x"] });
