@@ -1,6 +1,6 @@
 // What matrix-js-sdk makes of accounts: profiles, account data, push rules, devices, passwords, the end.
 import {
-    PASSWORD, anybody, byPassword, expect, expectRefused, expectSame, login, newUser, roomOf, say, seen, until,
+    PASSWORD, anybody, byPassword, expect, expectRefused, expectSame, login, newUser, roomOf, say, seen, start, until,
 } from "./js-kit.mjs";
 
 async function profiles_are_told_to_whoever_shares_a_room() {
@@ -137,6 +137,22 @@ async function ignored_users_are_not_heard() {
     await seen(alice, room, await say(bob, room, "heard again"));
 }
 
+async function guests_talk_in_rooms_that_let_them_in() {
+    const alice = await newUser("alice");
+    const access = (guest_access) => ({ type: "m.room.guest_access", state_key: "", content: { guest_access } });
+    const room = await roomOf(alice, [], { initial_state: [access("can_join")] });
+    const closed = await roomOf(alice);
+    const guest = await start(await anybody().registerGuest({}), { guest: true });
+    expectSame((await guest.whoami()).is_guest, true, "a guest");
+    await guest.joinRoom(room);
+    await until(guest, "the room", () => guest.getRoom(room)?.getMyMembership() === "join");
+    await seen(alice, room, await say(guest, room, "as a guest"));
+    await expectRefused(guest.joinRoom(closed), "M_GUEST_ACCESS_FORBIDDEN", "a room that lets no guests in");
+    await expectRefused(guest.createRoom({}), "M_GUEST_ACCESS_FORBIDDEN", "a guest's own room");
+    await alice.sendStateEvent(room, "m.room.guest_access", access("forbidden").content, "");
+    await until(guest, "being out", () => guest.getRoom(room)?.getMyMembership() === "leave");
+}
+
 async function capabilities_say_what_can_be_done() {
     const alice = await newUser("alice");
     const found = await alice.getCapabilities();
@@ -155,5 +171,6 @@ export const tests = [
     an_account_that_ends_leaves_its_rooms,
     presence_is_told_to_whoever_shares_a_room,
     ignored_users_are_not_heard,
+    guests_talk_in_rooms_that_let_them_in,
     capabilities_say_what_can_be_done,
 ];

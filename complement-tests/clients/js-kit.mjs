@@ -85,6 +85,7 @@ export async function start(session, options = {}) {
         ...options.client,
     });
     running.push(client);
+    client.setGuest(options.guest ?? false);
     const settings = { initialSyncLimit: 10, lazyLoadMembers: true, threadSupport: true, pollTimeout: 10_000 };
     await client.startClient({ ...settings, ...options.start });
     await until(client, "its first sync", () => client.isInitialSyncComplete());

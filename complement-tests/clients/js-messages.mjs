@@ -70,7 +70,9 @@ async function threads_have_their_messages_and_their_list() {
     const outside = await say(bob, room, "not in the thread");
     await seen(alice, room, outside);
     const thread = await until(alice, "the thread", () => alice.getRoom(room).getThread(root));
-    await until(alice, "its three replies", () => thread.length === 3);
+    // Not by its length: the SDK adds a reply once more that it was told of in the root's bundle before.
+    const replies = () => thread.events.filter((event) => event.getId() !== root);
+    await until(alice, "its three replies", () => replies().length === 3);
     expectSame(thread.replyToEvent?.getContent().body, "reply 3", "the newest reply");
     expect(thread.hasCurrentUserParticipated, "alice took part");
     expect(!alice.getRoom(room).getLiveTimeline().getEvents().some((e) => e.getContent().body === "reply 1"),

@@ -21,6 +21,7 @@ path = "{folder}/data"
 [registration]
 enabled = true
 open_to_everyone = true
+guests = true
 [rate_limits]
 enabled = false
 [limits]

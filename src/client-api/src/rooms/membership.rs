@@ -38,7 +38,9 @@ pub(super) fn routes() -> RouteTable<App> {
                 AuthKind::Device,
                 join_any,
             )
-            .rate_limit(RateClass::Join),
+            .rate_limit(RateClass::Join)
+            // Not in the specification's list for guests, but what client libraries call.
+            .for_guests(),
         )
         .route(
             Route::post(
