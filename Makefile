@@ -23,7 +23,7 @@ lint: setup
 demo: setup
 	scripts/demo.sh
 
-## What storing, state, resolution, sync, a send and a start cost, into docs/benchmarks.md
+## What storing, state, push rules, sync, sends, starts, directory and presence cost, into docs/benchmarks.md
 bench: setup
 	scripts/bench.sh
 

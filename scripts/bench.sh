@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every benchmark and writes docs/benchmarks.md: about four minutes besides building. The
+# Runs every benchmark and writes docs/benchmarks.md: about seven minutes besides building. The
 # stores with much in them are made at the first run and kept in the cache.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"

@@ -92,11 +92,11 @@ impl Report {
 const SET_UP: &str = "
 * Heliograph: as shipped, `durability = \"fsync\"`, rate limits off, only warnings logged; its
   accounts made with the shared secret. Password hashing was made cheap, as no operation here hashes.
-* Synapse: one process, SQLite, rooms of version 12 as ours; rate limits, statistics, presence,
-  outside key servers and the cache of answers to `/sync` off, only warnings logged; its accounts
-  made through an application service. Its write-ahead log is synced as SQLite does by default.
-* Both on temporary folders, one HTTP/1.1 connection for each request at once, no TLS, on the
-  loopback interface.
+* Synapse: one process, SQLite, rooms of version 12 as ours; rate limits, statistics, outside key
+  servers and the cache of answers to `/sync` off, only warnings logged; its accounts made through
+  an application service. Its write-ahead log is synced as SQLite does by default.
+* Both with presence, push rules, counts and receipts, as shipped; on temporary folders, one HTTP/1.1
+  connection for each request at once, no TLS, on the loopback interface.
 * CPU: user and system time of the server's process, from `/proc/PID/stat` (10 ms steps), until it
   rests after the last answer. PSS from `/proc/PID/smaps_rollup`. Disk: growth of the store's files
   (compacted; Synapse: after `VACUUM`) by messages of sixteen words.

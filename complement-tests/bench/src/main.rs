@@ -23,6 +23,7 @@ mod process;
 mod report;
 mod send;
 mod starts;
+mod storm;
 mod syncs;
 
 /// Whatever ends the run is shown as it is: nobody tells one failure from another.
@@ -61,6 +62,8 @@ async fn run() -> Result<()> {
     println!("sends are measured");
     let accounts = syncs::measure().await?;
     let directories = directory::measure().await?;
+    let weathers = storm::measure().await?;
+    println!("messages in a storm of presence are measured");
     let report = Report {
         machine: process::machine()?,
         load: [begun, load_average()?],
@@ -68,6 +71,7 @@ async fn run() -> Result<()> {
         starts,
         accounts,
         directories,
+        weathers,
         commits,
         state,
         sync,

@@ -11,6 +11,7 @@ use crate::{
     send,
     send::Compared,
     starts::{STARTS, Starts},
+    storm,
     syncs::Account,
 };
 
@@ -34,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) accounts: Vec<Account>,
     /// The directory of published rooms.
     pub(crate) directories: Vec<Directory>,
+    /// Messages with and without a storm of presence.
+    pub(crate) weathers: storm::Compared,
     /// Committing.
     pub(crate) commits: Vec<Commit>,
     /// State trees and resolution.
@@ -68,6 +71,7 @@ impl Report {
             write_bars(&mut text, &each(curve)?, time)?;
         }
         self.write_directories(&mut text)?;
+        write_storm(&mut text, &self.weathers)?;
         // Every section ends with an empty line and begins with one.
         Ok(text.trim_end().replace("\n\n\n", "\n\n") + "\n")
     }
@@ -245,6 +249,11 @@ and for searches whose term one room has, and every room.
 |---|---|---|---|---|---|
 ";
 
+const STORM: &str = "
+## Messages in a storm of presence
+
+";
+
 const SYNC: &str = "
 The delta engine alone (`src/sync/benches/delta.rs`): an incremental sync of an account in so many rooms, over a store in
 memory, to the encoded answer. `nothing_new` is from the newest token, `one_event` from the token
@@ -277,6 +286,41 @@ fn write_curves(text: &mut String, head: &str, curves: &[Curve]) -> Result<()> {
         writeln!(text, "`{}`:\n", curve.name)?;
         write_bars(text, &curve.points, time)?;
     }
+    Ok(())
+}
+
+/// Messages in both weathers.
+fn write_storm(text: &mut String, weathers: &storm::Compared) -> Result<()> {
+    let storm::Compared { calm, storm } = weathers;
+    text.push_str(STORM);
+    writeln!(text, "{}\n", storm::method())?;
+    text.push_str(
+        "| a message | ms | calm | storm | ratio | aim | met |\n|---|---|---|---|---|---|---|\n",
+    );
+    for (name, calm, storm) in [
+        ("is answered", &calm.answered, &storm.answered),
+        ("has arrived", &calm.arrived, &storm.arrived),
+    ] {
+        for of_hundred in [50, 99] {
+            let [calm, storm] = [calm, storm].map(|times| storm::percentile(times, of_hundred));
+            let (ratio, aim) = (storm / calm, storm::AIM);
+            let key = format!("a message {name} in a storm, p{of_hundred}");
+            let verdict = verdict(MISSED, &key, ratio <= aim);
+            writeln!(
+                text,
+                "| {name} | p{of_hundred} | {calm:.2} | {storm:.2} | {ratio:.2} | ≤ {aim:.1} | {verdict} |"
+            )?;
+        }
+    }
+    writeln!(
+        text,
+        "\nThe storm: {:.0} changes and {:.0} answers to `/sync` with presence a second; the \
+         server used {:.0} % of a core in it, {:.0} % without it.\n",
+        storm.changes(),
+        storm.told(),
+        storm.cpu() * 100.0,
+        calm.cpu() * 100.0
+    )?;
     Ok(())
 }
 

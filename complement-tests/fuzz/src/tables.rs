@@ -75,6 +75,8 @@ pub(crate) const ALL: &[Rows] = tables![
     ALIASES,
     ROOM_ALIASES,
     PUBLISHED_ROOMS,
+    PUBLIC_ROOMS,
+    USER_WORDS,
     // Users in rooms.
     USER_ROOMS,
     RECEIPTS,

@@ -115,6 +115,15 @@ pub(super) async fn published(walk: &mut Walk, cast: &Cast) {
     walk.post("an odd filter", alice, at, &[], json!({ "filter": 5 }))
         .await;
     walk.post("nobody", &nobody, at, &[], json!({})).await;
+    let at = "user_directory/search";
+    let nobody_at_all = json!({ "search_term": "nobodyatall" });
+    walk.post("who is not there", alice, at, &[], nobody_at_all.clone())
+        .await;
+    walk.post("no term", alice, at, &[], json!({})).await;
+    walk.post("an odd term", alice, at, &[], json!({ "search_term": 5 }))
+        .await;
+    walk.post("nobody asks", &nobody, at, &[], nobody_at_all)
+        .await;
     let at = "/_matrix/client/v1/room_summary/{roomIdOrAlias}";
     walk.get("well", stranger, at, &[room]).await;
     walk.get("a member", alice, at, &[&closed]).await;

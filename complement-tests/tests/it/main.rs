@@ -51,6 +51,7 @@ mod terms;
 mod timestamps;
 mod transport;
 mod upgrades;
+mod user_directory;
 mod versions;
 mod visibility;
 mod walk;

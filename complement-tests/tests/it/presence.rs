@@ -242,6 +242,41 @@ async fn who_does_nothing_is_unavailable_until_they_do_something() {
     server.assert_no_panic();
 }
 
+/// Keys that a sync reads which tells of one friend, after so many strangers changed, too.
+async fn keys_among(strangers: usize) -> u64 {
+    let server = TestServer::usual().await;
+    let (alice, bob, _) = pair(&server).await;
+    let mut others = Vec::new();
+    for n in 0..strangers {
+        others.push(server.user(&format!("stranger{n}")).await);
+    }
+    // Whoever has waited once is known.
+    let (quiet, mut since) = ("set_presence=offline", String::new());
+    for user in others.iter().chain([&alice, &bob]) {
+        let first = user.sync(quiet).await;
+        since = first["next_batch"].as_str().unwrap().to_owned();
+        user.sync(&format!("since={since}&timeout=1&{quiet}")).await;
+    }
+    let here = || json!({ "presence": "online", "status_msg": "here" });
+    for user in others.iter().chain([&alice]) {
+        set(user, here()).await;
+    }
+    let since = format!("since={since}&{quiet}");
+    bob.sync(&since).await;
+    let before = server.costs().await;
+    let news = bob.sync(&since).await;
+    assert!(told(&news, &alice.user_id).is_some(), "SYN-16: {news}");
+    let events = news["presence"]["events"].as_array().map(Vec::len);
+    assert_eq!(events, Some(1), "EPH-03: strangers: {news}");
+    before.between(&server.costs().await, "sync").keys_read
+}
+
+#[tokio::test]
+async fn what_is_read_for_presence_goes_by_those_who_are_seen() {
+    let (few, many) = (keys_among(2).await, keys_among(60).await);
+    assert_eq!(few, many, "EPH-03: keys read among 2 and 60 who changed");
+}
+
 #[tokio::test]
 async fn presence_can_be_turned_off() {
     let server = TestServer::start(Options::new().set("presence", "enabled", "false")).await;

@@ -79,6 +79,10 @@ impl Accounts {
                     None => None,
                 };
                 change.batch.put(&schema::ACCOUNTS, &guest, &account);
+                let profile = change.view.get(&schema::PROFILES, &guest)?;
+                let profile = profile.unwrap_or_default();
+                let user_id = change.inner.user_id(&change.view, guest)?;
+                change.index_words((guest, user_id.as_str()), &account, None, Some(&profile));
                 Ok(session)
             })
             .await?;

@@ -36,6 +36,7 @@ mod shared_secret;
 mod successors;
 mod tags;
 pub mod transactions;
+mod user_words;
 mod users;
 
 #[cfg(test)]
@@ -70,6 +71,7 @@ pub use push_rules::predefined as predefined_push_rules;
 pub use registration_tokens::{TokenInfo, TokenLimits};
 pub use sessions::{Identity, Session};
 pub use shared_secret::SharedSecretRegistration;
+pub use user_words::SearchTerm;
 pub use users::{Registered, Registration, UserInfo};
 
 use crate::{

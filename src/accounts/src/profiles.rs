@@ -129,11 +129,12 @@ impl Accounts {
         }
         self.inner
             .change(Op::UserData, vec![Lock::User(user)], move |change| {
-                change.account(user)?;
+                let account = change.account(user)?;
                 let mut profile = change
                     .view
                     .get(&schema::PROFILES, &user)?
                     .unwrap_or_default();
+                let before = profile.clone();
                 let place = field.of_mut(&mut profile);
                 let value = value.map(String::into_boxed_str);
                 if *place == value {
@@ -147,6 +148,9 @@ impl Accounts {
                 }
                 change.batch.put(&schema::PROFILES, &user, &profile);
                 change.batch.record(Record::ProfileChanged { user });
+                let user_id = change.inner.user_id(&change.view, user)?;
+                let (before, after) = (Some(&before), Some(&profile));
+                change.index_words((user, user_id.as_str()), &account, before, after);
                 Ok((profile, true))
             })
             .await

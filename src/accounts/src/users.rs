@@ -398,14 +398,16 @@ fn make_account(
         devices: 0,
         guest: registration.guest,
     };
-    if let Some(name) = registration.displayname.filter(|name| !name.is_empty()) {
-        let profile = Profile {
-            displayname: Some(name.into()),
-            avatar_url: None,
-        };
+    let name = registration.displayname.filter(|name| !name.is_empty());
+    let profile = Profile {
+        displayname: name.map(String::into_boxed_str),
+        avatar_url: None,
+    };
+    if profile.displayname.is_some() {
         change.batch.put(&schema::PROFILES, &user, &profile);
         change.batch.record(Record::ProfileChanged { user });
     }
+    change.index_words((user, user_id), &account, None, Some(&profile));
     let session = match registration.device {
         Some(device) => Some(devices::log_in(change, user, &mut account, device)?),
         None => None,
@@ -425,6 +427,10 @@ fn end_account(
     account.password = None;
     devices::remove_all(change, user, &mut account, None)?;
     change.batch.put(&schema::ACCOUNTS, &user, &account);
+    let profile = change.view.get(&schema::PROFILES, &user)?;
+    let profile = profile.unwrap_or_default();
+    let user_id = change.inner.user_id(&change.view, user)?;
+    change.index_words((user, user_id.as_str()), &account, Some(&profile), None);
     change.batch.delete(&schema::PROFILES, &user);
     change
         .batch

@@ -15,6 +15,7 @@ mod rooms;
 mod support;
 mod sync;
 mod uia;
+mod user_directory;
 mod versions;
 
 use std::sync::Arc;
@@ -125,6 +126,7 @@ pub fn routes() -> RouteTable<App> {
         .merge(account::routes())
         .merge(rooms::routes())
         .merge(presence::routes())
+        .merge(user_directory::routes())
         .merge(sync::routes())
         .merge(old_sync::routes())
 }

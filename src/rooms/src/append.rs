@@ -342,6 +342,7 @@ impl RoomWork<'_> {
             .states
             .member_changes(&self.view, &self.nodes, from, to)?;
         self.head().state = to;
+        self.note_public(from, to)?;
         for change in changes {
             self.count_member(&change);
             self.note_local_member(&change)?;

@@ -65,6 +65,11 @@ impl JoinRules {
         rules
     }
 
+    /// Whether anybody may come in.
+    pub fn is_public(&self) -> bool {
+        &*self.rule == "public"
+    }
+
     /// Whether membership of another room lets somebody in.
     pub fn is_restricted(&self) -> bool {
         matches!(&*self.rule, "restricted" | "knock_restricted")

@@ -46,6 +46,7 @@ mod threads;
 mod timestamps;
 mod typing;
 mod upgrade;
+mod user_directory;
 mod visibility;
 mod work;
 
@@ -73,11 +74,13 @@ pub use relating::{MAX_RECURSION_DEPTH, RelatedBy, RelationsRequest};
 pub use rooms_view::RoomsView;
 pub use send::{Sender, Transaction};
 pub use serving::{Form, Presenter, Reader, SharedEvent, push_string};
+pub use sharing::Sharing;
 pub use spaces::{Hierarchy, HierarchyQuery, SpaceRoom};
 pub use summary::{RoomDetails, RoomSummary};
 pub use timestamps::Nearest;
 pub use typing::Typing;
 pub use upgrade::Upgrade;
+pub use user_directory::UserSearch;
 pub use visibility::{HistoryVisibility, Visibility};
 
 use crate::{

@@ -3,7 +3,7 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#presence>
 //!
 //! A user is what the most active of their devices is. Changes have an order, in which readers find
-//! what is new to them; who may see whom is for [`crate::RoomsView::shares_room`].
+//! what is new to them; who may see whom is for [`crate::Sharing`].
 
 mod device;
 mod user;
@@ -234,7 +234,8 @@ impl Presence {
         changed.filter(is_present).take(most).collect()
     }
 
-    /// Tells of changes by the sequence number of the last one.
+    /// Tells of changes by the sequence number of the last one, and of the same number again when
+    /// [`Presence::expire`] is to be called earlier than it said.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
     }
@@ -269,9 +270,15 @@ impl Inner {
             return;
         }
         change(all.users.entry(num).or_default());
+        let due = all.due.first().map(|(at, _)| *at);
         let changed = all.settle(num, now_ms, &self.settings);
+        let due_now = all.due.first().map(|(at, _)| *at);
         drop(all);
         self.tell(changed);
+        // Whoever lets time pass has to look sooner.
+        if changed.is_none() && due_now.is_some_and(|now| due.is_none_or(|before| now < before)) {
+            self.changes.send_modify(|_| {});
+        }
     }
 
     fn tell(&self, changed: Option<u64>) {

@@ -26,6 +26,7 @@ use crate::{
 };
 
 /// All rooms at one moment.
+#[derive(Clone, Copy)]
 pub struct RoomsView<'a> {
     inner: &'a Inner,
     view: &'a View,

@@ -2,6 +2,8 @@
 //!
 //! <https://spec.matrix.org/v1.19/client-server-api/#presence>
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use heliograph_accounts::privacy;
 use heliograph_core::ids::{RoomNum, UserNum};
 use heliograph_tables::{
@@ -25,46 +27,88 @@ impl Default for SharedRooms {
     }
 }
 
-impl RoomsView<'_> {
-    /// Whether two users of this server are both joined to a room, of those with at most
-    /// `max_members` joined members.
-    ///
-    /// The two lists of rooms are walked by leaps: what it costs goes by the shorter one.
-    pub fn shares_room(
-        &self,
-        (one, other): (UserNum, UserNum),
-        max_members: u32,
-    ) -> Result<bool, RoomError> {
-        let known = &self.inner().shared_rooms.0;
-        let pair = (one.min(other), one.max(other));
-        let may_be = |room| -> Result<bool, RoomError> {
-            Ok(self.is_joined(one, room)?
-                && self.is_joined(other, room)?
-                && self.head(room)?.joined <= max_members)
-        };
+/// What one user shares with others, at one moment: what was found of the user's own rooms is not
+/// looked up for each of them again.
+pub struct Sharing<'a> {
+    rooms: RoomsView<'a>,
+    user: UserNum,
+    max_members: u32,
+    /// Whether the user is joined to a room, and it is small enough.
+    counts: HashMap<RoomNum, bool>,
+}
+
+impl<'a> RoomsView<'a> {
+    /// What a user of this server shares with others, of rooms with at most `max_members` joined
+    /// members.
+    pub fn sharing(&self, user: UserNum, max_members: u32) -> Sharing<'a> {
+        Sharing {
+            rooms: *self,
+            user,
+            max_members,
+            counts: HashMap::new(),
+        }
+    }
+}
+
+/// The first room in both of two lists that counts; each list gives its first room from one on.
+///
+/// They are walked by leaps: what it costs goes by the shorter one.
+pub(crate) fn first_common(
+    one: impl Fn(RoomNum) -> Result<Option<RoomNum>, RoomError>,
+    other: impl Fn(RoomNum) -> Result<Option<RoomNum>, RoomError>,
+    mut counts: impl FnMut(RoomNum) -> Result<bool, RoomError>,
+) -> Result<Option<RoomNum>, RoomError> {
+    let mut from = Some(RoomNum(0));
+    while let Some(start) = from
+        && let Some(first) = one(start)?
+    {
+        match other(first)? {
+            None => break,
+            Some(second) if second > first => from = Some(second),
+            Some(_) if counts(first)? => return Ok(Some(first)),
+            Some(_) => from = first.next(),
+        }
+    }
+    Ok(None)
+}
+
+impl Sharing<'_> {
+    /// Whether the user and another one of this server are both joined to a room.
+    pub fn with(&mut self, other: UserNum) -> Result<bool, RoomError> {
+        let known = &self.rooms.inner().shared_rooms.0;
+        let pair = (self.user.min(other), self.user.max(other));
         if let Some(room) = known.get(&pair)
-            && may_be(room)?
+            && self.counts(other, room)?
         {
             return Ok(true);
         }
-        let mut from = RoomNum(0);
-        while let Some(first) = self.first_room(one, from)? {
-            match self.first_room(other, first)? {
-                None => break,
-                Some(second) if second > first => from = second,
-                Some(_) => {
-                    if may_be(first)? {
-                        known.insert(pair, first);
-                        return Ok(true);
-                    }
-                    let Some(next) = first.next() else { break };
-                    from = next;
-                }
-            }
+        let (rooms, user) = (self.rooms, self.user);
+        let found = first_common(
+            |from| rooms.first_room(user, from),
+            |from| rooms.first_room(other, from),
+            |room| self.counts(other, room),
+        )?;
+        if let Some(room) = found {
+            known.insert(pair, room);
         }
-        Ok(false)
+        Ok(found.is_some())
     }
 
+    /// Whether both are joined to a room that is small enough.
+    fn counts(&mut self, other: UserNum, room: RoomNum) -> Result<bool, RoomError> {
+        let own = match self.counts.entry(room) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let counts = self.rooms.is_joined(self.user, room)?
+                    && self.rooms.head(room)?.joined <= self.max_members;
+                *unknown.insert(counts)
+            }
+        };
+        Ok(own && self.rooms.is_joined(other, room)?)
+    }
+}
+
+impl RoomsView<'_> {
     /// Whether a user of this server is joined to a room.
     pub fn is_joined(&self, user: UserNum, room: RoomNum) -> Result<bool, RoomError> {
         let row = self.standing(user, room)?;
@@ -72,7 +116,11 @@ impl RoomsView<'_> {
     }
 
     /// The first room from one on that a user of this server has to do with.
-    fn first_room(&self, user: UserNum, from: RoomNum) -> Result<Option<RoomNum>, RoomError> {
+    pub(crate) fn first_room(
+        &self,
+        user: UserNum,
+        from: RoomNum,
+    ) -> Result<Option<RoomNum>, RoomError> {
         let end = (user, RoomNum(u32::MAX));
         let mut rows = self
             .view()
@@ -89,7 +137,7 @@ impl RoomsView<'_> {
         let user = inner.interner.users.find(self.view(), user_id)?;
         let seen = match user {
             Some(user) if user == reader => Some(user),
-            Some(user) => self.shares_room((reader, user), u32::MAX)?.then_some(user),
+            Some(user) => self.sharing(reader, u32::MAX).with(user)?.then_some(user),
             None => None,
         };
         let forbidden = || RoomError::Forbidden("you share no room with that user".to_owned());

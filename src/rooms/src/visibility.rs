@@ -28,7 +28,7 @@ pub enum HistoryVisibility {
 
 impl HistoryVisibility {
     /// What an event's content says; anything unknown counts as `shared`, the spec's default.
-    fn of(content: &str) -> Self {
+    pub(crate) fn of(content: &str) -> Self {
         #[derive(Deserialize)]
         struct Content {
             history_visibility: String,

@@ -36,7 +36,7 @@ use crate::{
     departures::DepartureWorker,
     follower::Follower,
     pages::{self, Pages},
-    presence::PresenceNotifier,
+    presence::{PresenceNotifier, Queue},
     profiles::ProfileWorker,
     room_follower::RoomFollower,
     settings, telemetry,
@@ -356,6 +356,7 @@ fn start_presence(runner: &Runner, domain: &Domain) -> Result<(), Failure> {
         store: Arc::clone(&store),
         pool: pool.clone(),
         told: 0,
+        queue: Queue::default(),
     };
     runner.start(make).map_err(Failure::other)?;
     Ok(())

@@ -15,7 +15,9 @@ use crate::{
     request::{Stretch, SyncError},
 };
 
-/// Users looked at for one answer, the last to change first.
+/// Changed users looked at for one answer, the last to change first.
+const MAX_CHANGED: usize = 10_000;
+/// Those of them who may share a room with the reader.
 const MAX_LOOKED_AT: usize = 1000;
 
 /// A user's presence, as a client is told it.
@@ -83,24 +85,24 @@ impl Engine {
         if !presence.settings().enabled || limit == 0 || !filter.wants_type("m.presence") {
             return Ok(Vec::new());
         }
-        let changed = match stretch.from {
-            Some(_) => presence.changed_after(stretch.ephemeral_from, MAX_LOOKED_AT),
-            None => presence.present(MAX_LOOKED_AT),
+        let mut changed = match stretch.from {
+            Some(_) => presence.changed_after(stretch.ephemeral_from, MAX_CHANGED),
+            None => presence.present(MAX_CHANGED),
         };
+        self.tracker.retain_sharers(ask.user, &mut changed);
+        changed.truncate(MAX_LOOKED_AT);
         let mut seen: HashSet<UserNum> = changed.iter().copied().collect();
         let come = self.come(ask, newcomers)?;
         let users = changed
             .into_iter()
             .chain(come.into_iter().filter(|user| seen.insert(*user)));
-        let mut rows = Vec::new();
+        let max_members = presence.settings().max_room_members;
+        let (mut sharing, mut rows) = (ask.rooms().sharing(ask.user, max_members), Vec::new());
         for user in users {
             if rows.len() == limit {
                 break;
             }
-            let max_members = presence.settings().max_room_members;
-            let may_see =
-                user == ask.user || ask.rooms().shares_room((ask.user, user), max_members)?;
-            if !may_see {
+            if user != ask.user && !sharing.with(user)? {
                 continue;
             }
             let user_id = self.user_id(ask.view, user)?;

@@ -140,33 +140,56 @@ impl Tracker {
         Ok(receiver)
     }
 
-    /// Wakes those who wait and share a room with one of `users`, who changed, and these themselves,
-    /// of the rooms in which at most `most` users wait. Gives those users whose rooms are not known
-    /// here.
-    pub fn wake_sharers(&self, users: &[UserNum], most: usize) -> Vec<UserNum> {
+    /// Adds those who are watched and share a room with one of `users`, who changed, and these
+    /// themselves, of the rooms in which at most `most` users are watched. Gives those users whose
+    /// rooms are not known here.
+    pub fn sharers(
+        &self,
+        users: &[UserNum],
+        most: usize,
+        to: &mut HashSet<UserNum>,
+    ) -> Vec<UserNum> {
         let state = self.state.lock();
         let mut unknown = Vec::new();
-        let mut woken: HashSet<UserNum> = users.iter().copied().collect();
+        to.extend(users);
         for user in users {
             match state.users.get(user).filter(|watched| watched.ready) {
-                Some(watched) => state.add_waiters(&watched.rooms, most, &mut woken),
+                Some(watched) => state.add_waiters(&watched.rooms, most, to),
                 None => unknown.push(*user),
             }
-        }
-        for user in woken {
-            state.wake(user);
         }
         unknown
     }
 
-    /// Wakes those who wait and are in one of these rooms, of those in which at most `most` wait.
-    pub fn wake_rooms(&self, rooms: &[RoomNum], most: usize) {
+    /// Adds those who are watched and are in one of these rooms, of those in which at most `most`
+    /// are.
+    pub fn watched_in(&self, rooms: &[RoomNum], most: usize, to: &mut HashSet<UserNum>) {
+        self.state.lock().add_waiters(rooms, most, to);
+    }
+
+    /// Keeps those of `users` who may share a room with a user: all but those of whom it is known
+    /// that they do not.
+    pub fn retain_sharers(&self, user: UserNum, users: &mut Vec<UserNum>) {
         let state = self.state.lock();
-        let mut woken = HashSet::new();
-        state.add_waiters(rooms, most, &mut woken);
-        for user in woken {
+        let rooms_of = |user: &UserNum| {
+            let watched = state.users.get(user).filter(|watched| watched.ready);
+            watched.map(|watched| &watched.rooms)
+        };
+        let Some(own) = rooms_of(&user) else { return };
+        users.retain(|other| {
+            *other == user || rooms_of(other).is_none_or(|theirs| !own.is_disjoint(theirs))
+        });
+    }
+
+    /// Wakes a user; whether somebody waits.
+    pub fn wake(&self, user: UserNum) -> bool {
+        let state = self.state.lock();
+        let watched = state.users.get(&user);
+        let waits = watched.is_some_and(|watched| watched.sender.receiver_count() > 0);
+        if waits {
             state.wake(user);
         }
+        waits
     }
 
     /// Wakes those who wait and are in a room: for what is not in the log, such as typing.

@@ -1,7 +1,7 @@
 //! Synapse: one process on `SQLite`, without what this server does not do yet.
 //!
-//! Off are rate limits, statistics, presence, outside key servers, and the cache of answers to
-//! `/sync`, which would answer a repeated first sync without doing it.
+//! Off are rate limits, statistics, outside key servers, and the cache of answers to `/sync`,
+//! which would answer a repeated first sync without doing it.
 
 use std::{
     fs,
@@ -23,10 +23,7 @@ const SERVICE_TOKEN: &str = "the_token_of_an_application_service_that_lives_for_
 /// Writes the configuration.
 pub(super) fn configure(folder: &Path, port: u16) -> Result<()> {
     let service_file = folder.join("service.yaml");
-    let more = vec![
-        ("app_service_config_files", json!([service_file])),
-        ("presence", json!({ "enabled": false })),
-    ];
+    let more = vec![("app_service_config_files", json!([service_file]))];
     let config = synapse::configuration("bench.localhost", folder, port, more);
     synapse::write(folder, &config)?;
     Ok(fs::write(

@@ -132,12 +132,17 @@ fn to_go_on_is_no_change() {
 fn changes_in_quick_succession_are_told_as_one() {
     let w = world();
     w.presence.set(ALICE, PHONE, Online, None);
-    let told = w.changes();
+    let (told, mut watched) = (w.changes(), w.presence.changes());
+    watched.mark_unchanged();
     for n in 0..100 {
         let status: Arc<str> = format!("status {n}").into();
         w.presence.set(ALICE, PHONE, Online, Some(status));
     }
     assert_eq!(w.changes(), told, "throttled");
+    assert!(
+        watched.has_changed().unwrap(),
+        "there is a time to wait for"
+    );
     w.pass(250);
     assert_eq!(w.changes(), told + 1, "the last one is told");
     assert_eq!(w.presence.of(ALICE).status.as_deref(), Some("status 99"));
