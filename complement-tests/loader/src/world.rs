@@ -120,7 +120,7 @@ impl World {
                 client_event_cache: 16,
                 node_cache: 1 << 16,
                 presence: heliograph_rooms::PresenceSettings::default(),
-                max_joined_rooms: None,
+                quotas: heliograph_rooms::Quotas::default(),
             },
         );
         Ok(Self {

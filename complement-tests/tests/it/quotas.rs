@@ -72,10 +72,17 @@ async fn one_user_joins_so_many_rooms() {
         .clone()
         .set("limits", "info_uri", &format!("{INFO:?}"));
     let with_contact = limits.set("support", "admin_email", "\"admin@heliograph.test\"");
-    for (options, errcode, key, value) in [
-        (with_page, "M_USER_LIMIT_EXCEEDED", "info_uri", INFO),
+    for (options, id, errcode, key, value) in [
+        (
+            with_page,
+            "API-13",
+            "M_USER_LIMIT_EXCEEDED",
+            "info_uri",
+            INFO,
+        ),
         (
             with_contact,
+            "API-12",
             "M_RESOURCE_LIMIT_EXCEEDED",
             "admin_contact",
             "admin@heliograph.test",
@@ -93,28 +100,63 @@ async fn one_user_joins_so_many_rooms() {
             alice.post(&join, json!({})).await,
             alice.post(&path(&["createRoom"]), json!({})).await,
         ] {
-            refused.refused(403, errcode, "API-13: one room too many");
+            refused.refused(403, errcode, &format!("{id}: one room too many"));
             let said = refused.body[key].as_str().unwrap_or_default();
-            assert!(said.contains(value), "API-13: {}", refused.text);
+            assert!(said.contains(value), "{id}: {}", refused.text);
         }
         let member = path(&["rooms", &other, "state", "m.room.member", &alice.user_id]);
         let refused = alice.put(&member, json!({ "membership": "join" })).await;
         assert_eq!(
             refused.status, 403,
-            "API-13: by a state event: {}",
+            "{id}: by a state event: {}",
             refused.text
         );
         alice
             .post(&path(&["join", &own]), json!({}))
             .await
-            .ok("API-13: where one is");
+            .ok(&format!("{id}: where one is"));
+        let read = alice.sync("").await;
+        let joined = read["rooms"]["join"].as_object().map(serde_json::Map::len);
+        assert_eq!(joined, Some(2), "{id}: reading goes on: {read}");
         alice.leave(&own).await;
         alice
             .post(&join, json!({}))
             .await
-            .ok("API-13: after leaving one");
+            .ok(&format!("{id}: after leaving one"));
         server.assert_no_panic();
     }
+}
+
+#[tokio::test]
+async fn one_user_has_so_many_invites_without_an_answer() {
+    let options = Options::new().set("limits", "max_pending_invites", "2");
+    let server = TestServer::start(options).await;
+    let (alice, bob) = (server.user("alice").await, server.user("bob").await);
+    let mut rooms = Vec::new();
+    for _ in 0..3 {
+        rooms.push(alice.create_room(json!({})).await);
+    }
+    let invite = async |room: &str| {
+        let invited = json!({ "user_id": bob.user_id });
+        alice.post(&path(&["rooms", room, "invite"]), invited).await
+    };
+    for room in &rooms[..2] {
+        invite(room).await.ok("ROM-20: an invite");
+    }
+    let refused = invite(&rooms[2]).await;
+    refused.refused(403, "M_FORBIDDEN", "ROM-20: one invite too many");
+    let with_room = json!({ "invite": [bob.user_id] });
+    let refused = alice.post(&path(&["createRoom"]), with_room).await;
+    refused.refused(403, "M_FORBIDDEN", "ROM-20: with a new room");
+    invite(&rooms[0]).await.ok("ROM-20: who is invited already");
+    bob.join(&rooms[0]).await;
+    invite(&rooms[2]).await.ok("ROM-20: after an answer");
+    bob.leave(&rooms[1]).await;
+    let carol = json!({ "user_id": server.user("carol").await.user_id });
+    let at = path(&["rooms", &rooms[1], "invite"]);
+    let other = alice.post(&at, carol).await;
+    other.ok("ROM-20: somebody else");
+    server.assert_no_panic();
 }
 
 #[tokio::test]

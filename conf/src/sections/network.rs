@@ -106,6 +106,11 @@ pub struct Limits {
     /// Example: `1000`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_joined_rooms: Option<NonZeroU32>,
+    /// Invites that one user may have without an answer; more are refused to whoever sends them. Without a
+    /// value, any number.
+    /// Example: `500`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_pending_invites: Option<NonZeroU32>,
     /// A page that says what users can do who are at a limit of their account. Without one, they are
     /// told whom `[support]` names.
     /// Example: `"https://example.org/limits"`
@@ -121,6 +126,7 @@ impl Default for Limits {
             password_memory: ByteSize::mib(19),
             password_queue: 64,
             max_joined_rooms: None,
+            max_pending_invites: None,
             info_uri: None,
         }
     }

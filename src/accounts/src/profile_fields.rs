@@ -110,13 +110,18 @@ fn size_of(key: &str, value: usize) -> usize {
     key.len() + value + BYTES_AROUND
 }
 
+/// The same of a field that is a text.
+pub(crate) fn size_of_text(key: &str, text: &str) -> usize {
+    size_of(key, text.len() + "\"\"".len())
+}
+
 /// Bytes of a profile without one of its fields.
 pub(crate) fn size_besides(view: &View, user: UserNum, key: &str) -> Result<usize, StoreError> {
     let profile = view.get(&schema::PROFILES, &user)?.unwrap_or_default();
     let own = [ProfileField::Displayname, ProfileField::AvatarUrl].into_iter();
     let own = own
         .filter(|field| field.as_str() != key)
-        .filter_map(|field| Some(size_of(field.as_str(), field.of(&profile)?.len() + 2)));
+        .filter_map(|field| Some(size_of_text(field.as_str(), field.of(&profile)?)));
     let others = other_fields(view, user)?;
     let others = others.iter().filter(|(name, _)| **name != *key);
     let others = others.map(|(name, json)| size_of(name, json.len()));

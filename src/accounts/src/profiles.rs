@@ -142,7 +142,8 @@ impl Accounts {
                 }
                 *place = value;
                 let size = profile_fields::size_besides(&change.view, user, field.as_str())?;
-                let own = field.of(&profile).map_or(0, str::len);
+                let own = field.of(&profile);
+                let own = own.map_or(0, |text| profile_fields::size_of_text(field.as_str(), text));
                 if size + own > profile_fields::MAX_PROFILE_BYTES {
                     return Err(AccountError::ProfileTooLarge);
                 }

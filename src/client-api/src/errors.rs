@@ -20,6 +20,7 @@ pub(crate) fn room_error(error: RoomError) -> ApiError {
         error @ RoomError::NotForGuests => {
             ApiError::new(ErrCode::M_GUEST_ACCESS_FORBIDDEN, error.to_string())
         }
+        error @ RoomError::TooManyInvites => ApiError::forbidden(error.to_string()),
         error @ RoomError::TooManyRooms => {
             ApiError::new(ErrCode::M_RESOURCE_LIMIT_EXCEEDED, error.to_string())
         }

@@ -20,7 +20,7 @@ use heliograph_tables::{
 };
 use parking_lot::Mutex;
 
-use crate::{Inner, RoomError, RoomSummary, Rooms, RoomsView, Sender};
+use crate::{Inner, RoomError, RoomSummary, Rooms, RoomsView, Sender, summary::text_of};
 
 /// Bytes of each room that are searched in.
 const MAX_TEXT_BYTES: usize = 1024;
@@ -227,8 +227,17 @@ impl Rows {
         if !at.is_published(room)? {
             return Ok(());
         }
-        let summary = at.summary(room)?;
-        let texts = [&summary.name, &summary.topic, &summary.canonical_alias];
+        // No more is read than is kept: at the first request, it is read of all rooms.
+        let (head, state) = (at.head(room)?, at.state(room));
+        let read = |event_type: &str, key: &str| -> Result<Option<String>, RoomError> {
+            let event = state.pdu(head.state, event_type, "")?;
+            Ok(text_of(event.as_deref(), key))
+        };
+        let texts = [
+            read("m.room.name", "name")?,
+            read("m.room.topic", "topic")?,
+            read("m.room.canonical_alias", "alias")?,
+        ];
         let mut text = String::new();
         for part in texts.into_iter().flatten() {
             let room_left = MAX_TEXT_BYTES.saturating_sub(text.len());
@@ -236,11 +245,11 @@ impl Rows {
             text.push_str(&part.get(..end).unwrap_or_default().to_lowercase());
             text.push('\n');
         }
-        let joined = summary.num_joined_members;
+        let joined = head.joined;
         self.ranks.insert((Reverse(joined), room));
         let listed = Listed {
             joined,
-            room_type: summary.room_type.map(Into::into),
+            room_type: read("m.room.create", "type")?.map(Into::into),
             text: text.into(),
         };
         self.rooms.insert(room, listed);

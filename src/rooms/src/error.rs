@@ -27,6 +27,9 @@ pub enum RoomError {
     /// The user is in as many rooms as the configuration allows.
     #[error("you are in too many rooms: leave one of them first")]
     TooManyRooms,
+    /// The target of an invite has as many as the configuration allows.
+    #[error("the user has too many invites that are not answered")]
+    TooManyInvites,
     /// A ban is to end that there is not.
     #[error("the user is not banned")]
     NotBanned,

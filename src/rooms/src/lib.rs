@@ -68,6 +68,7 @@ pub use history::{Page, PageRequest, after, place_of_position};
 pub use join_rules::JoinRules;
 pub use membership::{Action, MembershipChange};
 pub use presence::{MAX_STATUS_BYTES, Polling, Presence, PresenceSettings, PresenceState, Shown};
+pub use quotas::Quotas;
 pub use reading::StateReader;
 pub use receipts::{ReceiptPlace, ReceiptRow, ReceiptType, since as receipts_since};
 pub use relating::{MAX_RECURSION_DEPTH, RelatedBy, RelationsRequest};
@@ -103,8 +104,8 @@ pub struct Settings {
     pub node_cache: usize,
     /// How presence is kept.
     pub presence: PresenceSettings,
-    /// Rooms that one user may be joined to; any number without a value.
-    pub max_joined_rooms: Option<u32>,
+    /// What one user may have.
+    pub quotas: Quotas,
 }
 
 /// What the crate is built from.
@@ -148,7 +149,7 @@ pub(crate) struct Inner {
     ephemeral: Sequence,
     pub(crate) names: Names,
     pub(crate) directory: Directory,
-    pub(crate) max_joined_rooms: Option<u32>,
+    pub(crate) quotas: Quotas,
     /// The time that the last create event was given, milliseconds since the Unix epoch.
     pub(crate) last_create_ms: AtomicU64,
 }
@@ -185,7 +186,7 @@ impl Rooms {
                 ephemeral,
                 directory: Directory::default(),
                 names: Names::new(Line::new(Overlay::default())),
-                max_joined_rooms: settings.max_joined_rooms,
+                quotas: settings.quotas,
                 last_create_ms: AtomicU64::new(0),
             }),
         }

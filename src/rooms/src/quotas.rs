@@ -1,4 +1,4 @@
-//! In how many rooms one user of this server may be.
+//! In how many rooms one user of this server may be, and to how many invited.
 
 use heliograph_core::{ids::UserNum, pdu::Pdu};
 use heliograph_tables::{
@@ -8,35 +8,58 @@ use heliograph_tables::{
 
 use crate::{RoomError, reading::membership_of, work::RoomWork};
 
+/// What one user may have; any number without a value.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quotas {
+    /// Rooms that a user may be joined to.
+    pub joined_rooms: Option<u32>,
+    /// Invites that a user may have without an answer.
+    pub pending_invites: Option<u32>,
+}
+
 impl RoomWork<'_> {
-    /// Checks that an event of a user of this server is not a join to one room too many. Where a
-    /// limit is configured, the user's rooms are counted up to it.
+    /// Checks that an event of a user of this server is neither a join to one room too many nor one
+    /// invite too many. Where a limit is configured, the user's rooms are counted up to it.
     pub(crate) fn check_quota(&mut self, pdu: &Pdu) -> Result<(), RoomError> {
-        let Some(most) = self.inner.max_joined_rooms else {
+        if pdu.type_str() != "m.room.member" {
+            return Ok(());
+        }
+        let (
+            membership,
+            Quotas {
+                joined_rooms,
+                pending_invites,
+            },
+        ) = (membership_of(pdu), self.inner.quotas);
+        let (most, error) = match membership {
+            Membership::Join => (joined_rooms, RoomError::TooManyRooms),
+            Membership::Invite => (pending_invites, RoomError::TooManyInvites),
+            _ => return Ok(()),
+        };
+        let Some(most) = most else { return Ok(()) };
+        let user = pdu.state_key().unwrap_or_default();
+        let Some(user) = self.inner.interner.users.find(&self.view, user)? else {
             return Ok(());
         };
-        if pdu.type_str() != "m.room.member" || membership_of(pdu) != Membership::Join {
+        let own = self.view.get(&USER_ROOMS, &(user, self.room))?;
+        if own.is_some_and(|row| row.membership == membership) {
             return Ok(());
         }
-        if self.membership(pdu.sender())? == Some(Membership::Join) {
-            return Ok(());
-        }
-        let user = self.user_num(pdu.sender().as_str())?;
-        if self.has_joined(user, most)? {
-            return Err(RoomError::TooManyRooms);
+        if self.has(user, membership, most)? {
+            return Err(error);
         }
         Ok(())
     }
 
-    /// Whether a user is joined to so many rooms.
-    fn has_joined(&self, user: UserNum, most: u32) -> Result<bool, RoomError> {
+    /// Whether a user has this membership in so many rooms.
+    fn has(&self, user: UserNum, membership: Membership, most: u32) -> Result<bool, RoomError> {
         let mut left = most;
         let rows = self.view.scan(&USER_ROOMS, &(user,), Direction::Forward);
         for row in rows {
             if left == 0 {
                 break;
             }
-            if row?.1.membership == Membership::Join {
+            if row?.1.membership == membership {
                 left = left.saturating_sub(1);
             }
         }

@@ -109,7 +109,10 @@ pub(crate) fn rooms(config: &Config) -> heliograph_rooms::Settings {
         client_event_cache: entries(config.storage.event_cache, EVENT_BYTES * 2),
         node_cache: entries(config.storage.state_cache, NODE_BYTES),
         presence: presence(&config.presence),
-        max_joined_rooms: config.limits.max_joined_rooms.map(NonZeroU32::get),
+        quotas: heliograph_rooms::Quotas {
+            joined_rooms: config.limits.max_joined_rooms.map(NonZeroU32::get),
+            pending_invites: config.limits.max_pending_invites.map(NonZeroU32::get),
+        },
     }
 }
 

@@ -176,7 +176,7 @@ impl Server {
             client_event_cache: 4096,
             node_cache: 32_768,
             presence: heliograph_rooms::PresenceSettings::default(),
-            max_joined_rooms: None,
+            quotas: heliograph_rooms::Quotas::default(),
         };
         Self {
             rooms: Rooms::new(rooms, caches),

@@ -67,7 +67,7 @@ impl World {
                 client_event_cache: 100,
                 node_cache: 100,
                 presence: heliograph_rooms::PresenceSettings::default(),
-                max_joined_rooms: None,
+                quotas: heliograph_rooms::Quotas::default(),
             },
         );
         let tracker = Arc::new(Tracker::new(Arc::clone(&dyn_store), 100));

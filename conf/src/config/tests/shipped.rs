@@ -150,7 +150,7 @@ fn uncommented_defaults_are_the_defaults() {
     let optional: Vec<_> = optional
         .chain(&["refresh_token_lifetime", "address", "bcrypt_pepper"])
         .chain(&["page", "admin_matrix_id", "admin_email"])
-        .chain(&["max_joined_rooms", "info_uri"])
+        .chain(&["max_joined_rooms", "max_pending_invites", "info_uri"])
         .chain(&["security_matrix_id", "security_email"])
         .map(|key| format!("{key} = "))
         .collect();

@@ -135,7 +135,7 @@ async fn server(store: &Arc<MemStore>) -> (Rooms, [Sender; 2]) {
         client_event_cache: 100,
         node_cache: 500,
         presence: crate::PresenceSettings::default(),
-        max_joined_rooms: None,
+        quotas: crate::Quotas::default(),
     };
     let rooms = Rooms::new(parts, sizes);
     let alice = local_user(&accounts, "alice").await;
