@@ -54,6 +54,10 @@ password_memory = "8 KiB"
 [rooms]
 # What the suite counts on where it does not name a version.
 default_room_version = "11"
+
+[push]
+# Tests of threads count mentions by names in texts.
+names_in_texts = true
 TOML
 
 # exec: signals are for the server, not for a shell.

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConfError, Federation, Limits, Listener, Logging, Metrics, Policy, Presence, Profiles,
+    ConfError, Federation, Limits, Listener, Logging, Metrics, Policy, Presence, Profiles, Push,
     RateLimits, Registration, Rooms, Server, Sessions, Storage, Support, Sync, Tls,
     introspect::keys_of,
     load::{Sources, read},
@@ -42,6 +42,8 @@ pub struct Config {
     pub sync: Sync,
     /// Who is online.
     pub presence: Presence,
+    /// What notifies.
+    pub push: Push,
     /// This server among others.
     pub federation: Federation,
     /// The log for people.
@@ -68,6 +70,7 @@ pub(crate) fn known_keys() -> Vec<(&'static str, &'static [&'static str])> {
         ("rooms", keys_of::<Rooms>()),
         ("sync", keys_of::<Sync>()),
         ("presence", keys_of::<Presence>()),
+        ("push", keys_of::<Push>()),
         ("federation", keys_of::<Federation>()),
         ("logging", keys_of::<Logging>()),
         ("metrics", keys_of::<Metrics>()),

@@ -25,7 +25,7 @@ pub use sections::{
     access::{Policy, Profiles, RateLimits, Registration, Sessions, Support},
     data::{Durability, Federation, Rooms, Storage, Sync},
     network::{Limits, Listener, LogFormat, Logging, Metrics, Server, Tls},
-    users::Presence,
+    users::{Presence, Push},
 };
 pub use values::{ByteSize, Period, RateLimit, Secret};
 

@@ -111,6 +111,10 @@ impl Room {
                 self.take_receipts(&event["content"]);
             }
         }
+        // Counts come together; of threads there may be none that is unread.
+        if delta.pointer(LAST[0]).is_some() {
+            self.told.remove(LAST[1]);
+        }
         for path in LAST {
             if let Some(value) = delta.pointer(path) {
                 self.told.insert(path, value.clone());

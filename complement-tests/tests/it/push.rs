@@ -1,6 +1,6 @@
 //! Which events notify and which are highlighted, seen in unread counts.
 
-use heliograph_complement::{Client, TestServer, path};
+use heliograph_complement::{Client, Options, TestServer, path};
 use serde_json::{Value, json};
 
 use super::counts::{mention, unread};
@@ -20,7 +20,10 @@ impl Three {
     }
 
     async fn in_room(new: Value) -> Self {
-        let server = TestServer::usual().await;
+        Self::on(TestServer::usual().await, new).await
+    }
+
+    async fn on(server: TestServer, new: Value) -> Self {
         let (alice, bob) = (server.user("alice").await, server.user("bob").await);
         let carol = server.user("carol").await;
         let room = alice.create_room(new).await;
@@ -364,4 +367,44 @@ async fn a_changed_rule_tells_counts_anew() {
         .await;
     let news = three.bob.sync_since(since).await;
     assert!(news["rooms"].is_null(), "SYN-28: nothing changed, {news}");
+}
+
+#[tokio::test]
+async fn names_in_texts_mention_where_that_is_configured() {
+    let options = Options::new().set("push", "names_in_texts", "true");
+    let server = TestServer::start(options).await;
+    let three = Three::on(server, json!({ "preset": "public_chat" })).await;
+    let name = path(&["profile", &three.bob.user_id, "displayname"]);
+    let named = three
+        .bob
+        .put(&name, json!({ "displayname": "Robert Tables" }));
+    named.await.ok("a name");
+    let in_room = ["m.room.member", three.bob.user_id.as_str()];
+    while three.alice.state(&three.room, in_room[0], in_room[1]).await["displayname"].is_null() {
+        three.bob.sync_token().await;
+    }
+    let event = three.alice.say(&three.room, "now").await;
+    three.bob.receipt(&three.room, "m.read", &event).await;
+    for (body, expected) in [
+        ("hello", (1, 0)),
+        ("hello bob!", (1, 1)),
+        ("hello Bobby", (1, 0)),
+        ("robert tables, hello", (1, 1)),
+        ("dear @room", (1, 1)),
+    ] {
+        three.says("PSH-11: by text", body, expected).await;
+    }
+    let body = json!({ "msgtype": "m.text", "body": "hello bob", "m.mentions": {} });
+    let event = three.alice.send(&three.room, "m.room.message", body).await;
+    three
+        .expect("PSH-11: it mentions nobody", &event, (1, 0))
+        .await;
+    let all = three.bob.get(&path(&["pushrules", ""])).await.ok("PSH-01");
+    let pattern = &all["global"]["content"][0]["pattern"];
+    assert_eq!(pattern, "bob", "PSH-01: it is shown: {all}");
+    three
+        .enable("content", ".m.rule.contains_user_name", false)
+        .await;
+    three.says("PSH-04: off", "hello bob", (1, 0)).await;
+    three.server.assert_no_panic();
 }

@@ -20,6 +20,16 @@ pub struct Presence {
     pub max_room_members: u32,
 }
 
+/// Which messages are notifications.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Push {
+    /// Whether a name of a user in the text of a message, or `@room`, mentions the user, where the message
+    /// does not say whom it mentions: as all clients and bridges once sent them. Each member's name is then
+    /// looked for in each message.
+    pub names_in_texts: bool,
+}
+
 impl Default for Presence {
     fn default() -> Self {
         Self {

@@ -67,7 +67,7 @@ pub use policies::PolicyVersion;
 pub use privacy::{PRIVACY, Privacy, privacy};
 pub use profile_fields::{MAX_KEY_BYTES, MAX_PROFILE_BYTES, OtherFields};
 pub use profiles::{MAX_AVATAR_URL_CHARS, MAX_DISPLAYNAME_CHARS, ProfileField};
-pub use push_rules::predefined as predefined_push_rules;
+pub use push_rules::{PredefinedRules, predefined as predefined_push_rules};
 pub use registration_tokens::{TokenInfo, TokenLimits};
 pub use sessions::{Identity, Session};
 pub use shared_secret::SharedSecretRegistration;
@@ -114,6 +114,8 @@ pub struct Settings {
     pub account_data_bytes: u64,
     /// Devices of one user, at most.
     pub max_devices: u32,
+    /// Which predefined push rules users have.
+    pub predefined_rules: PredefinedRules,
     /// How many failed logins of one user name are allowed; any number without a value.
     pub failed_logins: Option<LoginLimit>,
 }
@@ -137,6 +139,7 @@ impl Default for Settings {
             last_seen_every_ms: 5 * 60 * 1000,
             account_data_bytes: 32 << 20,
             max_devices: 5_000,
+            predefined_rules: PredefinedRules::default(),
             failed_logins: None,
         }
     }

@@ -14,8 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    AccountError, Accounts, Inner, account_data, account_data::PUSH_RULES, change::Change,
-    locks::Lock, push_rules::predefined,
+    AccountError, Accounts, Inner, account_data,
+    account_data::PUSH_RULES,
+    change::Change,
+    locks::Lock,
+    push_rules::{PredefinedRules, predefined},
 };
 
 /// Bytes of a rule's id, at most.
@@ -193,6 +196,7 @@ impl Accounts {
         (kind, rule_id): (RuleKind, String),
         change: impl FnOnce(Rule<'_>) + Send + 'static,
     ) -> Result<(), AccountError> {
+        let which = self.inner.settings.predefined_rules;
         self.change_push_rules(user, move |changes| {
             let own = changes.own.entry(kind).or_default();
             if let Some(rule) = position(own, &rule_id).and_then(|at| own.get_mut(at)) {
@@ -200,7 +204,7 @@ impl Accounts {
                 return Ok(());
             }
             // Which predefined rules there are depends on nobody.
-            let rules = predefined("@:");
+            let rules = predefined(which, "@:");
             if position(of_kind(&rules, kind), &rule_id).is_none() {
                 return Err(AccountError::UnknownPushRule);
             }
@@ -294,8 +298,8 @@ impl Changes {
     }
 
     /// The changes put into the predefined rules.
-    fn applied(&self, user_id: &str) -> Value {
-        let mut rules = predefined(user_id);
+    fn applied(&self, which: PredefinedRules, user_id: &str) -> Value {
+        let mut rules = predefined(which, user_id);
         let kinds = rules.get_mut("global").and_then(Value::as_object_mut);
         for (kind, rules) in kinds.into_iter().flatten() {
             let Some(rules) = rules.as_array_mut() else {
@@ -334,7 +338,8 @@ pub(crate) fn of_user(
     }
     let changes = Changes::read(view, user)?;
     let name = inner.interner.users.name(view, user)?;
-    Ok(name.map(|name| changes.applied(&name).to_string().into()))
+    let which = inner.settings.predefined_rules;
+    Ok(name.map(|name| changes.applied(which, &name).to_string().into()))
 }
 
 /// What a user has changed of the push rules, as it is stored: for [`push_rules_with`]. `None` for
@@ -347,9 +352,9 @@ pub fn push_rule_changes(view: &View, user: UserNum) -> Result<Option<Bytes>, St
 }
 
 /// The content of `m.push_rules` for a user who changed this; changes that cannot be read are none.
-pub fn push_rules_with(changes: Option<&[u8]>, user_id: &str) -> Value {
+pub fn push_rules_with(which: PredefinedRules, changes: Option<&[u8]>, user_id: &str) -> Value {
     let changes = changes.and_then(|changes| serde_json::from_slice::<Changes>(changes).ok());
-    changes.unwrap_or_default().applied(user_id)
+    changes.unwrap_or_default().applied(which, user_id)
 }
 
 fn check_id(rule_id: &str) -> Result<(), AccountError> {
@@ -478,7 +483,7 @@ mod tests {
             actions: None,
         };
         changes.predefined.insert(MASTER.to_owned(), master);
-        let rules = changes.applied("@a:x");
+        let rules = changes.applied(PredefinedRules::Current, "@a:x");
         let of = |kind: &str| ids(rules["global"][kind].as_array().unwrap()).join(" ");
         assert!(of("override").starts_with(".m.rule.master mine .m."));
         assert!(of("underride").starts_with("mine .m."));

@@ -4,11 +4,34 @@
 
 use serde_json::{Value, json};
 
+/// Which predefined rules users have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PredefinedRules {
+    /// Those of the specification.
+    #[default]
+    Current,
+    /// Also those that it had until v1.16, which look for names in texts. They do so in events
+    /// without `m.mentions`, as older clients and bridges send them.
+    ///
+    /// <https://spec.matrix.org/v1.16/client-server-api/#predefined-rules>
+    WithNamesInTexts,
+}
+
 /// The content of `m.push_rules` for a user who changed nothing.
-pub fn predefined(user_id: &str) -> Value {
+pub fn predefined(which: PredefinedRules, user_id: &str) -> Value {
+    let in_texts = which == PredefinedRules::WithNamesInTexts;
+    let (mut overrides, mut content) = (overrides(user_id), Vec::new());
+    if in_texts {
+        let tombstone = json!(".m.rule.tombstone");
+        let mut ids = overrides.iter().map(|rule| rule.get("rule_id"));
+        let at = ids.position(|id| id == Some(&tombstone));
+        let at = at.unwrap_or(overrides.len());
+        overrides.splice(at..at, names_in_texts());
+        content.push(name_of_user(user_id));
+    }
     json!({ "global": {
-        "override": overrides(user_id),
-        "content": [],
+        "override": overrides,
+        "content": content,
         "room": [],
         "sender": [],
         "underride": underrides(),
@@ -108,6 +131,39 @@ fn overrides(user_id: &str) -> Vec<Value> {
     ]
 }
 
+/// The user's display name, and `@room`.
+fn names_in_texts() -> [Value; 2] {
+    let highlight = json!({ "set_tweak": "highlight" });
+    [
+        rule(
+            ".m.rule.contains_display_name",
+            &json!([{ "kind": "contains_display_name" }]),
+            &json!(["notify", sound("default"), highlight]),
+        ),
+        rule(
+            ".m.rule.roomnotif",
+            &json!([
+                matches("content.body", "@room"),
+                { "kind": "sender_notification_permission", "key": "room" },
+            ]),
+            &json!(["notify", highlight]),
+        ),
+    ]
+}
+
+/// The localpart of the user's id.
+fn name_of_user(user_id: &str) -> Value {
+    let localpart = user_id.trim_start_matches('@');
+    let localpart = localpart.split(':').next().unwrap_or_default();
+    json!({
+        "rule_id": ".m.rule.contains_user_name",
+        "default": true,
+        "enabled": true,
+        "pattern": localpart,
+        "actions": ["notify", sound("default"), { "set_tweak": "highlight" }],
+    })
+}
+
 fn underrides() -> Vec<Value> {
     let two_members = json!({ "kind": "room_member_count", "is": "2" });
     vec![
@@ -149,7 +205,7 @@ mod tests {
     #[test]
     fn the_rules_are_those_of_the_spec() {
         let user = user_id!("@alice:example.org");
-        let ours = predefined(user.as_str());
+        let ours = predefined(PredefinedRules::Current, user.as_str());
         let theirs = serde_json::to_value(Ruleset::server_default(user)).unwrap();
         let ours: Ruleset = serde_json::from_value(ours["global"].clone()).unwrap();
         assert_eq!(serde_json::to_value(ours).unwrap(), theirs);

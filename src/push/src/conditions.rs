@@ -69,6 +69,10 @@ pub(crate) enum Condition {
     ContainsUser(Path),
     /// `content.body` has the user's display name in the room.
     DisplayName,
+    /// `content.body` has the localpart of the user's id as words.
+    UserName,
+    /// The event does not say whom it mentions.
+    NoMentions,
     /// So many are joined to the room.
     Members(Comparison, u64),
     /// The sender has the power to notify in this way.
@@ -120,9 +124,9 @@ impl Condition {
     /// What it takes to tell, from little to much.
     pub(crate) const fn effort(&self) -> u8 {
         match self {
-            Self::Match(..) | Self::IsUser(_) | Self::Is(..) => 0,
+            Self::Match(..) | Self::IsUser(_) | Self::Is(..) | Self::NoMentions => 0,
             Self::Contains(..) | Self::ContainsUser(_) => 1,
-            Self::Words(_) => 2,
+            Self::Words(_) | Self::UserName => 2,
             Self::Members(..) => 3,
             Self::MayNotify(_) => 4,
             Self::DisplayName => 5,
@@ -139,7 +143,7 @@ impl Condition {
             | Self::Is(path, _)
             | Self::Contains(path, _) => path.size_bytes(),
             Self::MayNotify(key) => key.len(),
-            Self::DisplayName | Self::Members(..) => 0,
+            Self::DisplayName | Self::UserName | Self::NoMentions | Self::Members(..) => 0,
         };
         own.saturating_add(size_of::<Self>())
     }
@@ -174,6 +178,11 @@ impl Condition {
                     .is_some_and(|name| has_name(body, &name)),
                 None => false,
             },
+            Self::UserName => match (event.body(), user_id.map(localpart)) {
+                (Some(body), Some(name)) => has_name(body, name),
+                _ => false,
+            },
+            Self::NoMentions => !event.says_whom_it_mentions(),
             Self::Members(comparison, number) => {
                 let members = around.joined_members()?;
                 match comparison {
@@ -202,9 +211,12 @@ impl Condition {
             | Self::Is(path, _)
             | Self::Contains(path, _)
             | Self::ContainsUser(path) => path,
-            Self::Words(_) | Self::DisplayName | Self::Members(..) | Self::MayNotify(_) => {
-                return None;
-            }
+            Self::NoMentions => return Some(true),
+            Self::Words(_)
+            | Self::DisplayName
+            | Self::UserName
+            | Self::Members(..)
+            | Self::MayNotify(_) => return None,
         };
         if ABSENT.iter().any(|names| path.leads_into(names)) {
             return Some(false);
@@ -219,6 +231,12 @@ impl Condition {
             _ => None,
         }
     }
+}
+
+fn localpart(user_id: &str) -> &str {
+    let rest = user_id.strip_prefix('@').unwrap_or(user_id);
+    rest.split_once(':')
+        .map_or(rest, |(localpart, _)| localpart)
 }
 
 /// Whether a folded body has a display name as words.

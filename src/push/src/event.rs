@@ -103,11 +103,20 @@ impl PushEvent {
         if self.text("state_key").is_some_and(is_key) {
             return true;
         }
-        let content = self.json.get("content");
-        let mentions = content.and_then(|content| content.get(MENTIONS));
-        let users = mentions.and_then(|mentions| mentions.get("user_ids"));
+        let users = self
+            .mentions()
+            .and_then(|mentions| mentions.get("user_ids"));
         let users = users.and_then(Value::as_array);
         users.is_some_and(|users| users.iter().any(|user| user.as_str() == Some(user_id)))
+    }
+
+    /// Whether the event says whom it mentions, be it nobody.
+    pub(crate) fn says_whom_it_mentions(&self) -> bool {
+        self.mentions().is_some()
+    }
+
+    fn mentions(&self) -> Option<&Value> {
+        self.json.get("content")?.get(MENTIONS)
     }
 
     /// Bytes of the event, about.

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use heliograph_accounts::PredefinedRules;
 use heliograph_core::ids::{EventIdx, Position, RoomNum, UserNum};
 use heliograph_rooms::{Presenter, RoomError, RoomsView};
 use heliograph_tables::{Store, View, interner::Interner, schema::LiveEvent};
@@ -85,11 +86,11 @@ pub struct Push {
 
 impl Push {
     /// Rules and counts over a store.
-    pub fn new(store: Arc<dyn Store>, interner: Arc<Interner>) -> Self {
+    pub fn new(store: Arc<dyn Store>, interner: Arc<Interner>, which: PredefinedRules) -> Self {
         Self {
             store,
             interner,
-            sets: RuleSets::default(),
+            sets: RuleSets::new(which),
             outcomes: Cache::new(OUTCOMES),
             events: Cache::with_weighter(EVENTS, EVENT_BYTES, ByBytes),
             counted: Cache::with_weighter(COUNTS, COUNT_BYTES, ByBytes),
@@ -117,6 +118,9 @@ impl Push {
         ignored.remove(&user);
         let mut hasher = DefaultHasher::new();
         (changes, ids).hash(&mut hasher);
+        if self.sets.which() == PredefinedRules::WithNamesInTexts {
+            hasher.write_u8(1);
+        }
         Ok(Who {
             user,
             user_id,

@@ -17,6 +17,15 @@ use crate::{
 /// What stands in the predefined rules where they name the user whose they are: no user id.
 pub(crate) const USER: &str = "@\0";
 
+/// The predefined rules that look for names in texts; only where an event does not say whom it
+/// mentions.
+const IN_TEXTS: [&str; 3] = [
+    ".m.rule.contains_display_name",
+    ".m.rule.contains_user_name",
+    ".m.rule.roomnotif",
+];
+const USER_NAME: &str = IN_TEXTS[1];
+
 /// The kinds of rules, in the order in which they are asked.
 const KINDS: [&str; 5] = ["override", "content", "room", "sender", "underride"];
 
@@ -111,7 +120,8 @@ impl RuleSet {
         }
         let conditions = || rules.iter().flat_map(|rule: &Rule| rule.conditions.iter());
         let size = conditions().map(Condition::size_bytes).sum::<usize>();
-        let is_personal = conditions().any(|c| matches!(c, Condition::DisplayName));
+        let is_personal =
+            conditions().any(|c| matches!(c, Condition::DisplayName | Condition::UserName));
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             is_personal,
@@ -195,6 +205,7 @@ impl Rule {
         let mut conditions = match kind {
             "room" => vec![is("room_id")],
             "sender" => vec![is("sender")],
+            "content" if is_predefined && id == USER_NAME => vec![Condition::UserName],
             "content" => {
                 let pattern = rule.get("pattern").and_then(Value::as_str)?;
                 vec![Condition::matching(Path::new("content.body"), pattern)]
@@ -206,6 +217,9 @@ impl Rule {
                     .collect::<Option<Vec<_>>>()?
             }
         };
+        if is_predefined && IN_TEXTS.contains(&id) {
+            conditions.push(Condition::NoMentions);
+        }
         conditions.sort_by_key(Condition::effort);
         Some(Self {
             conditions: conditions.into(),

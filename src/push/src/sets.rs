@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use heliograph_accounts::push_rules_with;
+use heliograph_accounts::{PredefinedRules, push_rules_with};
 use heliograph_core::ids::UserNum;
 use heliograph_tables::{StoreError, View};
 use quick_cache::{Weighter, sync::Cache};
@@ -28,20 +28,32 @@ impl Weighter<Bytes, Arc<RuleSet>> for ByBytes {
 
 /// Sets of rules by what their users have changed.
 pub struct RuleSets {
+    which: PredefinedRules,
     predefined: Arc<RuleSet>,
     own: Cache<Bytes, Arc<RuleSet>, ByBytes>,
 }
 
 impl Default for RuleSets {
     fn default() -> Self {
-        Self {
-            predefined: Arc::new(RuleSet::read(&push_rules_with(None, USER))),
-            own: Cache::with_weighter(SETS, MAX_BYTES, ByBytes),
-        }
+        Self::new(PredefinedRules::default())
     }
 }
 
 impl RuleSets {
+    /// Sets in which these rules are predefined.
+    pub fn new(which: PredefinedRules) -> Self {
+        Self {
+            which,
+            predefined: Arc::new(RuleSet::read(&push_rules_with(which, None, USER))),
+            own: Cache::with_weighter(SETS, MAX_BYTES, ByBytes),
+        }
+    }
+
+    /// Which rules are predefined.
+    pub(crate) const fn which(&self) -> PredefinedRules {
+        self.which
+    }
+
     /// The rules of one who changed nothing.
     pub fn predefined(&self) -> Arc<RuleSet> {
         Arc::clone(&self.predefined)
@@ -52,7 +64,8 @@ impl RuleSets {
         if let Some(set) = self.own.get(changes) {
             return set;
         }
-        let set = Arc::new(RuleSet::read(&push_rules_with(Some(changes), USER)));
+        let rules = push_rules_with(self.which, Some(changes), USER);
+        let set = Arc::new(RuleSet::read(&rules));
         self.own.insert(changes.clone(), Arc::clone(&set));
         set
     }

@@ -85,7 +85,8 @@ impl Domain {
             settings::rooms(config),
         );
         let tracker = Arc::new(Tracker::new(Arc::clone(&store), WATCHED_USERS));
-        let push = Arc::new(Push::new(Arc::clone(&store), Arc::clone(&interner)));
+        let which = settings::predefined_rules(config);
+        let push = Arc::new(Push::new(Arc::clone(&store), Arc::clone(&interner), which));
         let parts = heliograph_sync::Parts {
             store,
             interner,

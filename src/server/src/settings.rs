@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, num::NonZeroU32, path::PathBuf};
 
-use heliograph_accounts::{HashCost, LoginLimit};
+use heliograph_accounts::{HashCost, LoginLimit, PredefinedRules};
 use heliograph_client_api::{ClientSettings, Contact, Policy, RegistrationRule, Role, Support};
 use heliograph_conf::{ByteSize, Config, Durability, Period, RateLimit};
 use heliograph_core::room_version::RoomVersion;
@@ -98,7 +98,17 @@ pub(crate) fn accounts(config: &Config) -> heliograph_accounts::Settings {
             }
             _ => None,
         },
+        predefined_rules: predefined_rules(config),
         ..heliograph_accounts::Settings::default()
+    }
+}
+
+/// Which predefined push rules users have.
+pub(crate) const fn predefined_rules(config: &Config) -> PredefinedRules {
+    if config.push.names_in_texts {
+        PredefinedRules::WithNamesInTexts
+    } else {
+        PredefinedRules::Current
     }
 }
 

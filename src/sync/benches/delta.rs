@@ -194,7 +194,11 @@ impl Server {
     fn sync(&self, tracker: Arc<Tracker>) -> Sync {
         let store: Arc<dyn Store> = Arc::<MemStore>::clone(&self.store);
         let parts = Parts {
-            push: Arc::new(Push::new(Arc::clone(&store), Arc::clone(&self.interner))),
+            push: Arc::new(Push::new(
+                Arc::clone(&store),
+                Arc::clone(&self.interner),
+                heliograph_accounts::PredefinedRules::Current,
+            )),
             store,
             interner: Arc::clone(&self.interner),
             pool: self.pool.clone(),

@@ -263,7 +263,7 @@ fn push_ephemeral(
     Ok(())
 }
 
-/// Writes `unread_notifications` and, for those who want threads by themselves,
+/// Writes `unread_notifications` and, for those who want threads by themselves and have unread ones,
 /// `unread_thread_notifications`.
 ///
 /// <https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications>
@@ -272,7 +272,7 @@ fn push_counts(out: &mut String, ask: &Ask<'_>, counts: &Counts) {
     let room = if by_thread { counts.main } else { counts.all() };
     out.push_str(",\"unread_notifications\":");
     push_tally(out, room);
-    if !by_thread {
+    if !by_thread || counts.threads.is_empty() {
         return;
     }
     out.push_str(",\"unread_thread_notifications\":{");

@@ -72,7 +72,11 @@ impl World {
         );
         let tracker = Arc::new(Tracker::new(Arc::clone(&dyn_store), 100));
         let parts = Parts {
-            push: Arc::new(Push::new(Arc::clone(&dyn_store), Arc::clone(&interner))),
+            push: Arc::new(Push::new(
+                Arc::clone(&dyn_store),
+                Arc::clone(&interner),
+                heliograph_accounts::PredefinedRules::Current,
+            )),
             store: dyn_store,
             interner,
             pool,

@@ -150,7 +150,7 @@ async fn a_thread_is_told_when_it_changes() {
     let first = second.sync(&filter).await;
     assert_eq!(told(&first, &room), Some((1, 0)), "SYN-29");
     let none = &first["rooms"]["join"][&room]["unread_thread_notifications"];
-    assert_eq!(none, &json!({}), "SYN-29: no thread");
+    assert!(none.is_null(), "SYN-29: no thread: {first}");
     let since = first["next_batch"].as_str().unwrap();
     let last = reply(&alice, &room, &root, Some(&bob.user_id)).await;
     let news = second

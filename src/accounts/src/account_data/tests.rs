@@ -218,7 +218,8 @@ async fn push_rules_are_the_specs_until_they_are_changed() {
     let f = accounts();
     let user = f.register("alice").await.user;
     let rules = f.accounts.push_rules(user).await.unwrap();
-    let expected = crate::push_rules::predefined("@alice:example.org").to_string();
+    let which = crate::PredefinedRules::Current;
+    let expected = crate::push_rules::predefined(which, "@alice:example.org").to_string();
     assert_eq!(*rules, *expected);
     let direct = f
         .accounts

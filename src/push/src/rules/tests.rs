@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use futures_util::FutureExt;
-use heliograph_accounts::push_rules_with;
+use heliograph_accounts::{PredefinedRules, push_rules_with};
 use proptest::prelude::*;
 use ruma_common::{
     power_levels::NotificationPowerLevels,
@@ -63,11 +63,12 @@ fn told(set: &RuleSet, json: &Value, room: &Room) -> (bool, bool) {
 
 /// The predefined rules.
 fn predefined() -> RuleSet {
-    RuleSet::read(&push_rules_with(None, USER))
+    RuleSet::read(&push_rules_with(PredefinedRules::Current, None, USER))
 }
 
 const QUIET: (bool, bool) = (false, false);
 const NOTIFY: (bool, bool) = (true, false);
+const HIGHLIGHT: (bool, bool) = (true, true);
 const LOUD: (bool, bool) = (true, true);
 
 #[test]
@@ -286,11 +287,41 @@ fn actions_that_nobody_knows_say_nothing() {
 }
 
 #[test]
+fn names_in_texts_count_where_the_event_does_not_say_whom_it_mentions() {
+    let set = RuleSet::read(&push_rules_with(
+        PredefinedRules::WithNamesInTexts,
+        None,
+        USER,
+    ));
+    assert!(set.is_personal(), "each user has another name");
+    let says = |body: &str| json!({ "msgtype": "m.text", "body": body });
+    for (body, expected) in [
+        ("hello", NOTIFY),
+        ("hello Max!", HIGHLIGHT),
+        ("hello ME", HIGHLIGHT),
+        ("@me:x.org: hello", HIGHLIGHT),
+        ("hello @room", HIGHLIGHT),
+        ("some maximum", NOTIFY),
+    ] {
+        let mut content = says(body);
+        assert_eq!(told(&set, &message(&content), &ROOM), expected, "{body}");
+        content["m.mentions"] = json!({});
+        assert_eq!(told(&set, &message(&content), &ROOM), NOTIFY, "{body}");
+    }
+    let weak = Room {
+        powerful: false,
+        ..ROOM
+    };
+    assert_eq!(told(&set, &message(&says("@room")), &weak), NOTIFY);
+    assert_eq!(set.of_plain("!room:x.org"), None, "each text is read");
+}
+
+#[test]
 fn plain_messages_are_told_without_reading_them() {
     assert_eq!(predefined().of_plain("!a:x"), Some(NOTIFY));
     let mute = |id: &str| {
         let room = json!({ "rule_id": id, "conditions": [], "actions": [] });
-        let mut rules = push_rules_with(None, USER);
+        let mut rules = push_rules_with(PredefinedRules::Current, None, USER);
         rules["global"]["room"] = json!([room]);
         RuleSet::read(&rules).of_plain("!a:x")
     };
@@ -454,7 +485,7 @@ proptest! {
         powerful: bool,
     ) {
         let room = Room { members, powerful, ..ROOM };
-        let mut all = push_rules_with(None, ME);
+        let mut all = push_rules_with(PredefinedRules::Current, None, ME);
         for kind in ["override", "content"] {
             let mut rules = own[kind].as_array().unwrap().clone();
             rules.extend(all["global"][kind].as_array().unwrap().iter().cloned());
@@ -465,8 +496,18 @@ proptest! {
 
     /// A plain message is told alike, read or not.
     #[test]
-    fn what_is_said_of_plain_messages_holds(own in rules(), body in word(), members in 1u64..4) {
-        let mut all = push_rules_with(None, USER);
+    fn what_is_said_of_plain_messages_holds(
+        own in rules(),
+        body in word(),
+        members in 1u64..4,
+        names_in_texts: bool,
+    ) {
+        let which = if names_in_texts {
+            PredefinedRules::WithNamesInTexts
+        } else {
+            PredefinedRules::Current
+        };
+        let mut all = push_rules_with(which, None, USER);
         for kind in ["override", "content"] {
             let mut rules = own[kind].as_array().unwrap().clone();
             rules.extend(all["global"][kind].as_array().unwrap().iter().cloned());
